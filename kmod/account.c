@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Who may have how much. Xen puts no limit on what a domain grants to which
+ * other: the module has to.
+ */
+#include <linux/module.h>
+#include <linux/moduleparam.h>
+#include <linux/sched/signal.h>
+
+#include "xsock.h"
+
+static bool users = true;
+module_param(users, bool, 0644);
+MODULE_PARM_DESC(users, "users without CAP_NET_ADMIN may create sockets (default: yes)");
+
+static unsigned int max_user_sockets = 4096;
+module_param(max_user_sockets, uint, 0644);
+MODULE_PARM_DESC(max_user_sockets, "bound or connected sockets of one user (default 4096)");
+
+static unsigned int max_peer_pages = 131072;
+module_param(max_peer_pages, uint, 0644);
+MODULE_PARM_DESC(max_peer_pages, "pages shared with one domain (default 131072)");
+
+static unsigned int max_pages = 262144;
+module_param(max_pages, uint, 0644);
+MODULE_PARM_DESC(max_pages, "pages of all sockets (default 262144)");
+
+bool xsock_may_create(void)
+{
+	return READ_ONCE(users) || capable(CAP_NET_ADMIN);
+}
+
+unsigned long xsock_pages_charged(void)
+{
+	struct xsock_ring *ring;
+	unsigned long pages = 0;
+
+	mutex_lock(&xsock_rings_lock);
+	list_for_each_entry(ring, &xsock_rings, node)
+		pages += ring->charged;
+	mutex_unlock(&xsock_rings_lock);
+	return pages;
+}
+
+/* Within RLIMIT_MEMLOCK, as perf and io_uring count: by user, not by process. */
+static int xsock_charge_user(struct xsock_ring *ring, unsigned long pages)
+{
+	struct user_struct *user = get_uid(current_user());
+	unsigned long limit = rlimit(RLIMIT_MEMLOCK) >> PAGE_SHIFT;
+
+	if (atomic_long_add_return(pages, &user->locked_vm) > limit &&
+	    !capable(CAP_IPC_LOCK)) {
+		atomic_long_sub(pages, &user->locked_vm);
+		free_uid(user);
+		return -ENOBUFS;
+	}
+	ring->user = user;
+	return 0;
+}
+
+/*
+ * Puts a new ring on the list, if the limits allow it; it counts from then on.
+ * A receiver pays as much as a transmitter, since it may have to copy everything.
+ */
+int xsock_charge(struct xsock_ring *ring, unsigned long pages)
+{
+	unsigned long all = pages, peers = pages;
+	unsigned int sockets = 1;
+	struct xsock_ring *other;
+	int err;
+
+	err = xsock_charge_user(ring, pages);
+	if (err)
+		return err;
+	mutex_lock(&xsock_rings_lock);
+	list_for_each_entry(other, &xsock_rings, node) {
+		all += other->charged;
+		if (other->peer == ring->peer)
+			peers += other->charged;
+		if (uid_eq(other->uid, ring->uid))
+			sockets++;
+	}
+	if (all > READ_ONCE(max_pages) || peers > READ_ONCE(max_peer_pages) ||
+	    sockets > READ_ONCE(max_user_sockets)) {
+		err = -ENOBUFS;
+	} else {
+		ring->charged = pages;
+		list_add_tail(&ring->node, &xsock_rings);
+	}
+	mutex_unlock(&xsock_rings_lock);
+	if (err) {
+		atomic_long_sub(pages, &ring->user->locked_vm);
+		free_uid(ring->user);
+		ring->user = NULL;
+	}
+	return err;
+}
+
+void xsock_uncharge(struct xsock_ring *ring)
+{
+	if (!ring->user)
+		return;
+	mutex_lock(&xsock_rings_lock);
+	list_del_init(&ring->node);
+	mutex_unlock(&xsock_rings_lock);
+	atomic_long_sub(ring->charged, &ring->user->locked_vm);
+	free_uid(ring->user);
+	ring->user = NULL;
+	ring->charged = 0;
+}

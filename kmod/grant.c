@@ -1,0 +1,278 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Granting own pages to the peer, and mapping those of the peer. */
+#include <linux/delay.h>
+#include <linux/highmem.h>
+#include <linux/slab.h>
+#include <linux/xarray.h>
+#include <xen/features.h>
+#include <xen/page.h>
+
+#include "xsock.h"
+
+/* How long page references of others may delay an unmapping. */
+#define XSOCK_STRAY_MS	200
+
+/* Foreign pages that were still referenced when they were unmapped, by pfn. */
+static DEFINE_XARRAY(strays);
+
+/* ---- transmitter ---- */
+
+/* Pages and references: head, lists, tx, rx, data. */
+static unsigned int xsock_list_pages(unsigned int npages)
+{
+	return npages <= XSOCK_HEAD_REFS ? 0 : DIV_ROUND_UP(npages, XSOCK_LIST_REFS);
+}
+
+static void xsock_fill_head(struct xsock_ring *ring, unsigned int lists)
+{
+	struct xsock_head *head = page_address(ring->granted[0]);
+	const grant_ref_t *data = ring->refs + 1 + lists + 2;
+	unsigned int i;
+
+	head->magic = XSOCK_HEAD_MAGIC;
+	head->version = XSOCK_VERSION;
+	head->port = ring->port;
+	head->data_pages = ring->npages;
+	memcpy(head->cookie, ring->addr.sxen_cookie, XSOCK_COOKIE_SIZE);
+	head->tx_ref = ring->refs[1 + lists];
+	head->rx_ref = ring->refs[1 + lists + 1];
+	head->list_pages = lists;
+	if (!lists) {
+		for (i = 0; i < ring->npages; i++)
+			head->refs[i] = data[i];
+		return;
+	}
+	for (i = 0; i < lists; i++)
+		head->refs[i] = ring->refs[1 + i];
+	for (i = 0; i < ring->npages; i++) {
+		struct xsock_list *list = page_address(ring->granted[1 + i / XSOCK_LIST_REFS]);
+
+		list->refs[i % XSOCK_LIST_REFS] = data[i];
+	}
+}
+
+/**
+ * xsock_grant_pages - allocate the pages of a transmitter's ring and grant them
+ * @ring: with its event channel and its cookie
+ *
+ * On error nothing is left granted; the pages are freed with the ring.
+ */
+int xsock_grant_pages(struct xsock_ring *ring)
+{
+	unsigned int lists = xsock_list_pages(ring->npages);
+	unsigned int n = 1 + lists + 2 + ring->npages;
+	unsigned int i, rx = 1 + lists + 1;
+	grant_ref_t head;
+	int err;
+
+	ring->granted = kvcalloc(n, sizeof(*ring->granted), GFP_KERNEL_ACCOUNT);
+	ring->refs = kvcalloc(n, sizeof(*ring->refs), GFP_KERNEL_ACCOUNT);
+	if (!ring->granted || !ring->refs)
+		return -ENOMEM;
+	ring->ngrants = n;
+	/* Nothing to end so far. */
+	ring->ended = n;
+	for (i = 0; i < n; i++) {
+		/* Whole, dedicated, zeroed: nothing else of ours is shown. */
+		ring->granted[i] = alloc_page(GFP_KERNEL_ACCOUNT | __GFP_ZERO |
+					      __GFP_NOWARN | __GFP_RETRY_MAYFAIL);
+		if (!ring->granted[i])
+			return -ENOMEM;
+	}
+	for (i = 0; i < ring->npages; i++)
+		ring->pages[i] = ring->granted[1 + lists + 2 + i];
+	ring->tx = page_address(ring->granted[1 + lists]);
+	ring->rx = page_address(ring->granted[rx]);
+
+	err = gnttab_alloc_grant_references(n, &head);
+	if (err)
+		return -ENOSPC;
+	for (i = 0; i < n; i++) {
+		ring->refs[i] = gnttab_claim_grant_reference(&head);
+		gnttab_grant_foreign_access_ref(ring->refs[i], ring->peer,
+						xen_page_to_gfn(ring->granted[i]),
+						i != rx);
+	}
+	gnttab_free_grant_references(head);
+	ring->ended = 0;
+	xsock_fill_head(ring, lists);
+	ring->addr.sxen_gref = ring->refs[0];
+	return 0;
+}
+
+/* End the grants, as far as the peer does not use them. True: all are ended. */
+bool xsock_grant_end(struct xsock_ring *ring)
+{
+	while (ring->ended < ring->ngrants) {
+		if (!gnttab_try_end_foreign_access(ring->refs[ring->ended]))
+			return false;
+		ring->ended++;
+	}
+	return true;
+}
+
+/* The module goes: leave pages and references that are in use to the grant table. */
+void xsock_grant_abandon(struct xsock_ring *ring)
+{
+	while (ring->ended < ring->ngrants) {
+		gnttab_end_foreign_access(ring->refs[ring->ended],
+					  ring->granted[ring->ended]);
+		ring->granted[ring->ended++] = NULL;
+	}
+}
+
+/* All grants have been ended, or abandoned. */
+void xsock_grant_free(struct xsock_ring *ring)
+{
+	unsigned int i;
+
+	for (i = 0; ring->granted && i < ring->ngrants; i++)
+		if (ring->granted[i])
+			__free_page(ring->granted[i]);
+	kvfree(ring->granted);
+	kvfree(ring->refs);
+}
+
+/* ---- receiver ---- */
+
+/**
+ * xsock_grant_read - copy a granted page
+ * @domid: domain that grants
+ * @ref: its reference
+ * @copy: a page of ours
+ *
+ * A copy by the hypervisor: what was checked in it cannot change any more.
+ */
+int xsock_grant_read(u16 domid, grant_ref_t ref, void *copy)
+{
+	struct gnttab_copy op = {
+		.source = { .u.ref = ref, .domid = domid },
+		.dest = { .u.gmfn = virt_to_gfn(copy), .domid = DOMID_SELF },
+		.len = XEN_PAGE_SIZE,
+		.flags = GNTCOPY_source_gref,
+	};
+
+	gnttab_batch_copy(&op, 1);
+	return op.status == GNTST_okay ? 0 : -ECONNREFUSED;
+}
+
+/**
+ * xsock_map_ring - map tx page, rx page and data pages of a peer
+ * @ring: a receiver's, with @npages set
+ * @refs: 2 + npages references
+ *
+ * Only the rx page is mapped writable. All or nothing.
+ */
+int xsock_map_ring(struct xsock_ring *ring, const grant_ref_t *refs)
+{
+	unsigned int n = 2 + ring->npages, i, mapped = 0;
+	struct gnttab_map_grant_ref *ops;
+	struct page **bad = NULL;
+	int err = -ENOMEM;
+
+	ops = kvcalloc(n, sizeof(*ops), GFP_KERNEL);
+	bad = kvcalloc(n, sizeof(*bad), GFP_KERNEL);
+	ring->foreign = kvcalloc(n, sizeof(*ring->foreign), GFP_KERNEL_ACCOUNT);
+	ring->unmap_ops = kvcalloc(n, sizeof(*ring->unmap_ops), GFP_KERNEL_ACCOUNT);
+	if (!ops || !bad || !ring->foreign || !ring->unmap_ops)
+		goto out;
+	err = gnttab_alloc_pages(n, ring->foreign);
+	if (err)
+		goto out;
+
+	for (i = 0; i < n; i++)
+		gnttab_set_map_op(&ops[i], (unsigned long)page_address(ring->foreign[i]),
+				  GNTMAP_host_map | (i == 1 ? 0 : GNTMAP_readonly),
+				  refs[i], ring->peer);
+	/* The result says little, each operation's own status is what counts. */
+	err = gnttab_map_refs(ops, NULL, ring->foreign, n);
+	for (i = 0; i < n; i++) {
+		if (ops[i].status != GNTST_okay) {
+			err = -ECONNREFUSED;
+			continue;
+		}
+		gnttab_set_unmap_op(&ring->unmap_ops[mapped],
+				    (unsigned long)page_address(ring->foreign[i]),
+				    GNTMAP_host_map | (i == 1 ? 0 : GNTMAP_readonly),
+				    ops[i].handle);
+		bad[mapped++] = ring->foreign[i];
+	}
+	if (err) {
+		if (mapped)
+			gnttab_unmap_refs(ring->unmap_ops, NULL, bad, mapped);
+		gnttab_free_pages(n, ring->foreign);
+		err = -ECONNREFUSED;
+		goto out;
+	}
+	ring->nforeign = n;
+	ring->tx = page_address(ring->foreign[0]);
+	ring->rx = page_address(ring->foreign[1]);
+	for (i = 0; i < ring->npages; i++)
+		ring->pages[i] = ring->foreign[2 + i];
+out:
+	kvfree(bad);
+	kvfree(ops);
+	return err;
+}
+
+static bool xsock_referenced(struct xsock_ring *ring)
+{
+	unsigned int i;
+
+	for (i = 0; i < ring->nforeign; i++)
+		if (page_count(ring->foreign[i]) > 1)
+			return true;
+	return false;
+}
+
+/**
+ * xsock_unmap_ring - give the peer's pages back
+ * @ring: nobody uses the mapping any more, in the kernel or by a page table
+ *
+ * Somebody may still hold a reference to a page (direct I/O out of a mapped ring).
+ * That is waited for, but not for long, because a suspend must not hang; then the
+ * page is unmapped and kept out of use until it is free. Only auto-translated
+ * guests map rings for users, and there such a page reads as ones.
+ */
+void xsock_unmap_ring(struct xsock_ring *ring)
+{
+	unsigned int i, kept = 0, n = ring->nforeign, waited;
+
+	if (!n)
+		return;
+	/* Once, not for each of many rings, lest one process delay a suspend for long. */
+	for (waited = 0; waited < XSOCK_STRAY_MS && !xsock_strays_left() &&
+	     xsock_referenced(ring); waited += 10)
+		msleep(10);
+	gnttab_unmap_refs(ring->unmap_ops, NULL, ring->foreign, n);
+	ring->nforeign = 0;
+	for (i = 0; i < n; i++) {
+		struct page *page = ring->foreign[i];
+
+		/* If it cannot even be noted it is lost, which is still safe. */
+		if (page_count(page) > 1)
+			xa_store(&strays, page_to_pfn(page), page, GFP_KERNEL);
+		else
+			ring->foreign[kept++] = page;
+	}
+	gnttab_free_pages(kept, ring->foreign);
+}
+
+/* Free the strays that nobody refers to any more. */
+void xsock_strays_reap(void)
+{
+	unsigned long pfn;
+	struct page *page;
+
+	xa_for_each(&strays, pfn, page) {
+		if (page_count(page) > 1)
+			continue;
+		xa_erase(&strays, pfn);
+		gnttab_free_pages(1, &page);
+	}
+}
+
+bool xsock_strays_left(void)
+{
+	return !xa_empty(&strays);
+}

@@ -1,0 +1,383 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Letting go of the peer: on close, on the peer's close, on revocation. And the
+ * slow timer that notices a peer which has vanished.
+ */
+#include <linux/delay.h>
+#include <linux/highmem.h>
+#include <linux/slab.h>
+#include <linux/workqueue.h>
+
+#include "xsock.h"
+#include "trace.h"
+
+/* How often grants that the peer still maps are tried again. */
+#define XSOCK_LINGER_MS		250
+/* How often it is checked that the peers of waiting sockets exist. */
+#define XSOCK_LIVENESS_MS	1000
+
+static bool exiting;
+static void xsock_liveness_work(struct work_struct *work);
+static DECLARE_DELAYED_WORK(liveness, xsock_liveness_work);
+
+int xsock_reason_errno(u32 reason)
+{
+	switch (reason) {
+	case XSOCK_REASON_NONE:
+		return 0;
+	case XSOCK_REASON_GONE:
+		return EHOSTDOWN;
+	case XSOCK_REASON_PROTOCOL:
+		return EPROTO;
+	default:
+		return ENETRESET;
+	}
+}
+
+/* ---- receiver: from foreign pages to private ones ---- */
+
+/* A private copy of each page with published bytes; 0 or -ENOMEM. */
+static int xsock_copy_data(struct xsock_ring *ring, struct page **copies)
+{
+	u64 first = ring->idx.cons >> PAGE_SHIFT;
+	u64 last = (ring->idx.prod + PAGE_SIZE - 1) >> PAGE_SHIFT;
+	u64 n;
+
+	for (n = first; n < last; n++) {
+		unsigned int i = n & (ring->npages - 1);
+
+		/* The last and the first page may be the same one. */
+		if (copies[i])
+			continue;
+		copies[i] = alloc_page(GFP_KERNEL_ACCOUNT | __GFP_NOWARN |
+				       __GFP_RETRY_MAYFAIL);
+		if (!copies[i])
+			return -ENOMEM;
+		memcpy(page_address(copies[i]), page_address(ring->pages[i]), PAGE_SIZE);
+	}
+	return 0;
+}
+
+/*
+ * Takes a private copy of what is published, and puts it in the place of the
+ * foreign pages, in the kernel and in the mappings of user space. Whoever faults
+ * meanwhile waits for ring->lock, which is held, and then finds the copy. Returns
+ * the reason, which may have become another.
+ */
+static u32 xsock_absorb(struct xsock_ring *ring, u32 reason)
+{
+	struct xsock_tx_page *tx = page_address(ring->spare[0]);
+	struct xsock_rx_page *rx = page_address(ring->spare[1]);
+	struct page **copies;
+	unsigned int i;
+
+	if (ring->mapping)
+		unmap_mapping_range(ring->mapping, 0, 0, 1);
+
+	/* The last look. A lie leaves what was believed before. */
+	if (!xsock_own_look(ring) || !xsock_rx_look(&ring->idx, ring->tx))
+		reason = XSOCK_REASON_PROTOCOL;
+
+	copies = kvcalloc(ring->npages, sizeof(*copies),
+			  GFP_KERNEL_ACCOUNT | __GFP_NOWARN | __GFP_RETRY_MAYFAIL);
+	if (!copies || xsock_copy_data(ring, copies)) {
+		/* Lost for want of memory: never pretend that the stream ended here. */
+		for (i = 0; copies && i < ring->npages; i++)
+			if (copies[i])
+				__free_page(copies[i]);
+		kvfree(copies);
+		copies = NULL;
+		ring->idx.prod = ring->idx.cons;
+		if (reason == XSOCK_REASON_NONE)
+			reason = XSOCK_REASON_GONE;
+	}
+	for (i = 0; i < ring->npages; i++)
+		ring->pages[i] = copies && copies[i] ? copies[i] : ring->spare[2];
+	kvfree(copies);
+
+	tx->version = XSOCK_VERSION;
+	tx->data_pages = ring->npages;
+	tx->prod = ring->idx.prod;
+	tx->state = ring->peer_state | (reason ? XSOCK_TX_REVOKED : 0);
+	tx->reason = reason;
+	rx->cons = ring->idx.cons;
+	rx->state = ring->own_state;
+	rx->reason = reason;
+	return reason;
+}
+
+static void xsock_detach_rx(struct xsock_ring *ring, u32 *reason, bool closing)
+{
+	struct xsock_rx_page *foreign = ring->rx;
+	u32 bits;
+
+	if (closing) {
+		/* Unread bytes are a reset for the transmitter, as in AF_UNIX. */
+		bool unread = xsock_own_look(ring) &&
+			      xsock_rx_look(&ring->idx, ring->tx) && xsock_used(&ring->idx);
+
+		memset(ring->pages, 0, ring->npages * sizeof(*ring->pages));
+		bits = XSOCK_RX_CLOSED | (unread ? XSOCK_RX_RESET : 0);
+	} else {
+		*reason = xsock_absorb(ring, *reason);
+		bits = *reason ? XSOCK_RX_REVOKED : XSOCK_RX_CLOSED;
+	}
+	ring->own_state |= bits;
+	xsock_store(&foreign->reason, *reason);
+	/* Release: @reason, and the last cons. */
+	xsock_store_release(&foreign->state, ring->own_state);
+	ring->tx = page_address(ring->spare[0]);
+	ring->rx = page_address(ring->spare[1]);
+}
+
+static void xsock_detach_tx(struct xsock_ring *ring, u32 reason, bool closing)
+{
+	xsock_own_look(ring);
+	if (closing)
+		ring->own_state |= XSOCK_TX_FIN | XSOCK_TX_CLOSED;
+	if (reason)
+		ring->own_state |= XSOCK_TX_REVOKED;
+	xsock_store(&ring->tx->reason, reason);
+	/* Release: @reason, and all bytes published. */
+	xsock_store_release(&ring->tx->state, ring->own_state);
+}
+
+/* The peer still maps pages of ours: the work ends their grants, and holds the ring. */
+static void xsock_linger_start(struct xsock_ring *ring)
+{
+	spin_lock_irq(&ring->ev_lock);
+	ring->lingering = true;
+	kref_get(&ring->ref);
+	queue_delayed_work(xsock_wq, &ring->linger, msecs_to_jiffies(XSOCK_LINGER_MS));
+	spin_unlock_irq(&ring->ev_lock);
+}
+
+/**
+ * xsock_detach - share nothing with the peer any more
+ * @ring: reference held, no lock
+ * @reason: XSOCK_REASON_*; _NONE on close, own or the peer's
+ *
+ * Does nothing if it has been done. When it returns a receiver has given all
+ * foreign pages back; a transmitter's grants may linger.
+ */
+void xsock_detach(struct xsock_ring *ring, u32 reason)
+{
+	bool tx = ring->role == XSOCK_ROLE_TX;
+	bool closing;
+
+	mutex_lock(&ring->lock);
+	if (!ring->attached) {
+		mutex_unlock(&ring->lock);
+		return;
+	}
+	ring->attached = false;
+
+	/*
+	 * The handler must not look at the peer's page any more, but it shall have
+	 * seen what is there now.
+	 */
+	spin_lock_irq(&ring->ev_lock);
+	xsock_peer_look(ring);
+	ring->peer_page = NULL;
+	closing = !ring->sk;
+	spin_unlock_irq(&ring->ev_lock);
+
+	if (tx)
+		xsock_detach_tx(ring, reason, closing);
+	else
+		xsock_detach_rx(ring, &reason, closing);
+	if (!tx)
+		xsock_unmap_ring(ring);
+	trace_xsock_state(ring, XSOCK_STATE_DETACHED, reason);
+	/* After unmapping: the peer can end its grants at once. */
+	xsock_event_send(ring);
+
+	spin_lock_irq(&ring->ev_lock);
+	ring->reason = reason;
+	ring->err = xsock_reason_errno(reason);
+	if (ring->sk && ring->err) {
+		WRITE_ONCE(ring->sk->sk_err, ring->err);
+		WRITE_ONCE(ring->sk->sk_shutdown, SHUTDOWN_MASK);
+	}
+	if (ring->sk)
+		xsock_wake_all(ring->sk);
+	spin_unlock_irq(&ring->ev_lock);
+	mutex_unlock(&ring->lock);
+
+	if (tx && !xsock_grant_end(ring))
+		xsock_linger_start(ring);
+	else
+		xsock_event_unbind(ring);
+}
+
+/* Ends what grants can be ended; until all are. */
+void xsock_linger_work(struct work_struct *work)
+{
+	struct xsock_ring *ring = container_of(to_delayed_work(work), struct xsock_ring, linger);
+
+	if (!xsock_grant_end(ring)) {
+		if (!READ_ONCE(exiting)) {
+			queue_delayed_work(xsock_wq, &ring->linger,
+					   msecs_to_jiffies(XSOCK_LINGER_MS));
+			return;
+		}
+		xsock_grant_abandon(ring);
+	}
+	spin_lock_irq(&ring->ev_lock);
+	ring->lingering = false;
+	spin_unlock_irq(&ring->ev_lock);
+	/* The handler may have queued us again meanwhile, without a reference. */
+	xsock_event_unbind(ring);
+	cancel_delayed_work(&ring->linger);
+	xsock_ring_put(ring);
+}
+
+/* What the handler and the timer have asked for. */
+void xsock_revoke_work(struct work_struct *work)
+{
+	struct xsock_ring *ring = container_of(work, struct xsock_ring, work);
+	u32 closed = ring->role == XSOCK_ROLE_TX ? XSOCK_RX_CLOSED : XSOCK_TX_CLOSED;
+	u32 revoked = ring->role == XSOCK_ROLE_TX ? XSOCK_RX_REVOKED : XSOCK_TX_REVOKED;
+	u32 reason;
+
+	spin_lock_irq(&ring->ev_lock);
+	if (ring->peer_state & closed)
+		reason = XSOCK_REASON_NONE;
+	else if (!(ring->peer_state & revoked))
+		reason = ring->want_reason;
+	else if (ring->peer_reason == XSOCK_REASON_QUIESCE ||
+		 ring->peer_reason == XSOCK_REASON_GONE ||
+		 ring->peer_reason == XSOCK_REASON_PROTOCOL)
+		reason = ring->peer_reason;
+	else
+		reason = XSOCK_REASON_SUSPEND;
+	spin_unlock_irq(&ring->ev_lock);
+
+	xsock_detach(ring, reason);
+	xsock_ring_put(ring);
+}
+
+/* Revokes every ring that shares something. New ones are kept out by the caller. */
+void xsock_detach_all(u32 reason)
+{
+	struct xsock_ring *ring, *found;
+
+	do {
+		found = NULL;
+		mutex_lock(&xsock_rings_lock);
+		list_for_each_entry(ring, &xsock_rings, node)
+			if (READ_ONCE(ring->attached) && kref_get_unless_zero(&ring->ref)) {
+				found = ring;
+				break;
+			}
+		mutex_unlock(&xsock_rings_lock);
+		if (found) {
+			xsock_detach(found, reason);
+			xsock_ring_put(found);
+		}
+	} while (found);
+}
+
+/* Waits, for so long at most, until no peer maps anything of ours. */
+void xsock_linger_kick(unsigned long timeout_ms)
+{
+	unsigned long end = jiffies + msecs_to_jiffies(timeout_ms);
+	struct xsock_ring *ring;
+	bool left;
+
+	do {
+		left = false;
+		mutex_lock(&xsock_rings_lock);
+		list_for_each_entry(ring, &xsock_rings, node) {
+			spin_lock_irq(&ring->ev_lock);
+			if (ring->lingering) {
+				left = true;
+				mod_delayed_work(xsock_wq, &ring->linger, 0);
+			}
+			spin_unlock_irq(&ring->ev_lock);
+		}
+		mutex_unlock(&xsock_rings_lock);
+		if (left)
+			msleep(10);
+	} while (left && time_before(jiffies, end));
+}
+
+/* ---- liveness ---- */
+
+/* Is somebody waiting for the peer to do something? */
+static bool xsock_waiting(struct xsock_ring *ring)
+{
+	bool waiting = false;
+
+	spin_lock_irq(&ring->ev_lock);
+	if (ring->sk) {
+		rcu_read_lock();
+		waiting = skwq_has_sleeper(rcu_dereference(ring->sk->sk_wq));
+		rcu_read_unlock();
+	}
+	spin_unlock_irq(&ring->ev_lock);
+	return waiting;
+}
+
+static bool xsock_peer_there(struct xsock_ring *ring)
+{
+	bool connected = ring->role == XSOCK_ROLE_RX ||
+			 READ_ONCE(ring->peer_state) & XSOCK_RX_CONNECTED;
+
+	return connected ? xsock_event_alive(ring) : xsock_domain_alive(ring->peer);
+}
+
+static void xsock_liveness_check(struct xsock_ring *ring)
+{
+	mutex_lock(&ring->lock);
+	if (ring->attached && xsock_waiting(ring) && !xsock_peer_there(ring)) {
+		spin_lock_irq(&ring->ev_lock);
+		/* It may have said good-bye: that counts, and has its own reason. */
+		xsock_peer_look(ring);
+		ring->want_reason = XSOCK_REASON_GONE;
+		xsock_ring_kick(ring);
+		spin_unlock_irq(&ring->ev_lock);
+	}
+	mutex_unlock(&ring->lock);
+}
+
+static void xsock_liveness_work(struct work_struct *work)
+{
+	struct xsock_ring *ring, *previous = NULL;
+	bool more = xsock_strays_left();
+
+	xsock_strays_reap();
+	mutex_lock(&xsock_rings_lock);
+	list_for_each_entry(ring, &xsock_rings, node) {
+		if (!READ_ONCE(ring->attached) || !kref_get_unless_zero(&ring->ref))
+			continue;
+		more = true;
+		/* Referenced, the ring stays on the list while we look at it. */
+		mutex_unlock(&xsock_rings_lock);
+		if (previous)
+			xsock_ring_put(previous);
+		previous = ring;
+		xsock_liveness_check(ring);
+		mutex_lock(&xsock_rings_lock);
+	}
+	mutex_unlock(&xsock_rings_lock);
+	if (previous)
+		xsock_ring_put(previous);
+	if (more && !READ_ONCE(exiting))
+		queue_delayed_work(xsock_wq, &liveness, msecs_to_jiffies(XSOCK_LIVENESS_MS));
+}
+
+/* The timer runs while there are sockets, and looks at those that wait. */
+void xsock_liveness_start(void)
+{
+	queue_delayed_work(xsock_wq, &liveness, msecs_to_jiffies(XSOCK_LIVENESS_MS));
+}
+
+/* No socket is left; what lingers is given to the grant table. */
+void xsock_revoke_exit(void)
+{
+	WRITE_ONCE(exiting, true);
+	cancel_delayed_work_sync(&liveness);
+	xsock_linger_kick(1000);
+	flush_workqueue(xsock_wq);
+}

@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Receiving: from the peer's ring, or from the copy of it, into user memory. */
+#include <linux/highmem.h>
+#include <linux/sched/signal.h>
+#include <linux/uaccess.h>
+#include <linux/uio.h>
+
+#include "xsock.h"
+
+/* Give space back at least so often: the transmitter can go on meanwhile. */
+#define XSOCK_RX_CHUNK	(64 * 1024)
+
+/**
+ * struct xsock_want - what a receiving call has got and still wants
+ * @peek: leave the bytes where they are
+ * @copied: bytes copied so far; all of them still in the ring if @peek
+ * @target: do not return with less, if nothing goes wrong
+ * @len: take no more
+ */
+struct xsock_want {
+	bool peek;
+	size_t copied;
+	size_t target;
+	size_t len;
+};
+
+/* Copies published bytes without faulting. Returns the bytes copied. */
+static size_t xsock_rx_copy(struct xsock_ring *ring, struct msghdr *msg, u64 from, size_t len)
+{
+	size_t done = 0;
+
+	pagefault_disable();
+	while (done < len) {
+		u64 at = xsock_position(&ring->idx, from + done);
+		size_t offset = offset_in_page(at);
+		size_t part = min_t(size_t, len - done, PAGE_SIZE - offset);
+		size_t n = copy_page_to_iter(ring->pages[at >> PAGE_SHIFT], offset, part,
+					     &msg->msg_iter);
+
+		done += n;
+		if (n < part)
+			break;
+	}
+	pagefault_enable();
+	return done;
+}
+
+/* Nothing to read: is the stream over, or what shall be waited for? */
+static ssize_t xsock_rx_empty(struct sock *sk, struct xsock_ring *ring,
+			      struct xsock_want *want, int shutdown)
+{
+	u64 more, seen = xsock_used(&ring->idx);
+
+	if (want->copied >= want->target)
+		return -ENODATA;
+	/* Everything has come: what happened to the socket later does not matter. */
+	if (READ_ONCE(ring->peer_state) & XSOCK_TX_FIN)
+		return -ENODATA;
+	if (!ring->attached)
+		return ring->err ? -ring->err : -ENODATA;
+	if (shutdown & RCV_SHUTDOWN)
+		return -ENODATA;
+	/* Somebody who peeks cannot see more than the ring holds. */
+	if (seen >= xsock_read_mark(&ring->idx))
+		return -ENODATA;
+	more = min_t(u64, seen + (want->target - want->copied), xsock_read_mark(&ring->idx));
+	switch (xsock_rx_prepare(&ring->idx, ring->rx, ring->tx, more)) {
+	case XSOCK_BROKEN:
+		return -EPROTO;
+	case XSOCK_SLEEP:
+		/* Something may have come that is less than asked for. */
+		return xsock_used(&ring->idx) > seen ? -EALREADY : 0;
+	default:
+		return -EALREADY;
+	}
+}
+
+/*
+ * One step of receiving, with the lock of the ring held. Returns the bytes received;
+ * 0 if an event will tell when to go on; -ENODATA if the call is over; -EALREADY to
+ * try again; -EFAULT if user memory has to be paged in first.
+ */
+static ssize_t xsock_rx_step(struct sock *sk, struct xsock_ring *ring, struct msghdr *msg,
+			     struct xsock_want *want)
+{
+	size_t skip = want->peek ? want->copied : 0, len;
+	int shutdown;
+
+	/* The end of the stream before the index: nothing can come in between. */
+	if (ring->attached) {
+		spin_lock_irq(&ring->ev_lock);
+		xsock_peer_look(ring);
+		spin_unlock_irq(&ring->ev_lock);
+	}
+	shutdown = READ_ONCE(sk->sk_shutdown);
+	if (ring->attached &&
+	    (!xsock_own_look(ring) || !xsock_rx_look(&ring->idx, ring->tx)))
+		return -EPROTO;
+	if (!ring->attached && !xsock_own_look(ring))
+		return -EPROTO;
+
+	/* Somebody else may have consumed what was peeked at. */
+	skip = min_t(u64, skip, xsock_used(&ring->idx));
+	len = min_t(u64, want->len - want->copied, xsock_used(&ring->idx) - skip);
+	if (!len)
+		return xsock_rx_empty(sk, ring, want, shutdown);
+
+	len = xsock_rx_copy(ring, msg, ring->idx.cons + skip, min_t(size_t, len, XSOCK_RX_CHUNK));
+	if (!len)
+		return -EFAULT;
+	if (!want->peek) {
+		bool crossed = xsock_rx_consume(&ring->idx, ring->rx, ring->tx, len);
+
+		if (ring->attached)
+			xsock_event_maybe(ring, crossed);
+	}
+	return len;
+}
+
+static ssize_t xsock_rx_some(struct sock *sk, struct xsock_ring *ring, struct msghdr *msg,
+			     struct xsock_want *want)
+{
+	size_t part;
+	ssize_t n;
+
+	for (;;) {
+		mutex_lock(&ring->lock);
+		n = xsock_rx_step(sk, ring, msg, want);
+		mutex_unlock(&ring->lock);
+		switch (n) {
+		case -EPROTO:
+			if (!READ_ONCE(ring->attached))
+				return n;
+			/* What was published before can be read before the error. */
+			xsock_ring_broken(ring);
+			break;
+		case -EALREADY:
+			break;
+		case -EFAULT:
+			part = min_t(size_t, want->len - want->copied, PAGE_SIZE);
+			if (fault_in_iov_iter_writeable(&msg->msg_iter, part) == part)
+				return n;
+			break;
+		default:
+			return n;
+		}
+	}
+}
+
+/* Reading from a transmitter: nothing ever comes. */
+static int xsock_rx_wrong_end(struct sock *sk)
+{
+	if (READ_ONCE(sk->sk_state) != TCP_ESTABLISHED)
+		return -EINVAL;
+	return READ_ONCE(sk->sk_shutdown) & RCV_SHUTDOWN ? 0 : -EOPNOTSUPP;
+}
+
+int xsock_recvmsg(struct socket *sock, struct msghdr *msg, size_t len, int flags)
+{
+	DEFINE_WAIT_FUNC(wait, woken_wake_function);
+	struct sock *sk = sock->sk;
+	struct xsock_ring *ring = xsock_ring_of(sk);
+	struct xsock_want want = { .peek = flags & MSG_PEEK, .len = len };
+	bool waiting = false;
+	ssize_t n = 0;
+	long timeo;
+
+	if (flags & MSG_OOB)
+		return -EOPNOTSUPP;
+	if (!ring)
+		return -EINVAL;
+	msg->msg_namelen = 0;
+	if (ring->role != XSOCK_ROLE_RX)
+		return xsock_rx_wrong_end(sk);
+
+	want.target = sock_rcvlowat(sk, flags & MSG_WAITALL, len);
+	timeo = sock_rcvtimeo(sk, flags & MSG_DONTWAIT);
+	while (want.copied < len) {
+		n = xsock_rx_some(sk, ring, msg, &want);
+		if (n < 0)
+			break;
+		want.copied += n;
+		if (n)
+			continue;
+		if (!timeo) {
+			n = -EAGAIN;
+			break;
+		}
+		if (!waiting) {
+			/* Look once more, now that wake-ups are noticed. */
+			add_wait_queue(sk_sleep(sk), &wait);
+			waiting = true;
+			continue;
+		}
+		if (signal_pending(current)) {
+			n = sock_intr_errno(timeo);
+			break;
+		}
+		ring->stats.waits++;
+		timeo = wait_woken(&wait, TASK_INTERRUPTIBLE | TASK_FREEZABLE, timeo);
+	}
+	if (waiting)
+		remove_wait_queue(sk_sleep(sk), &wait);
+	if (want.copied)
+		return want.copied;
+	return n == -ENODATA ? 0 : n;
+}

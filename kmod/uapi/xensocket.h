@@ -1,0 +1,320 @@
+/* SPDX-License-Identifier: (GPL-2.0 WITH Linux-syscall-note) OR BSD-3-Clause */
+/*
+ * xensocket: unidirectional byte streams between two domains of one Xen host.
+ *
+ * The only header shared by the kernel module, user space and the peer domain:
+ * addresses, the layout of the shared pages, socket options and ioctls. What
+ * the two domains say to each other with it is in Documentation/protocol.md.
+ *
+ * Transmitter: socket(), bind() to the peer's domid, getsockname() -> offer.
+ * Receiver: socket(), connect() to the offer. The offer travels by any means.
+ *
+ * All integers in shared pages are little-endian, and naturally aligned.
+ */
+#ifndef _UAPI_XENSOCKET_H
+#define _UAPI_XENSOCKET_H
+
+#include <linux/ioctl.h>
+#include <linux/types.h>
+
+/* Default family number; the one in use is in sysfs, see XSOCK_SYSFS_FAMILY. */
+#define AF_XEN_DEFAULT		19
+#define XSOCK_SYSFS_FAMILY	"/sys/module/xensocket/parameters/family"
+#define XSOCK_DEVICE		"/dev/xensocket"
+
+#define XSOCK_VERSION		1
+#define XSOCK_COOKIE_SIZE	16
+#define XSOCK_PAGE_SIZE		4096
+
+/* Ring sizes in bytes: a power of two; SO_SNDBUF or XSOCK_SO_RING before bind(). */
+#define XSOCK_RING_MIN		4096
+#define XSOCK_RING_DEFAULT	65536
+#define XSOCK_RING_MAX		(16 * 1024 * 1024)
+
+/**
+ * struct sockaddr_xen - an address, and an offer
+ * @sxen_family: the family number in use
+ * @sxen_domid: bind(): domid of the peer that may connect, which cannot be the own
+ *	domain. In an offer: domid of the transmitter.
+ * @sxen_gref: offer: grant reference of the head page; 0 for bind()
+ * @sxen_port: offer: the transmitter's event channel port; 0 for bind()
+ * @sxen_version: offer: XSOCK_VERSION; 0 for bind()
+ * @sxen_cookie: offer: random, known to whoever was given the offer
+ *
+ * An offer is good for one connect(), on the same host, while the transmitter's
+ * socket is open and has not been revoked.
+ */
+struct sockaddr_xen {
+	__u16	sxen_family;
+	__u16	sxen_domid;
+	__u32	sxen_gref;
+	__u32	sxen_port;
+	__u32	sxen_version;
+	__u8	sxen_cookie[XSOCK_COOKIE_SIZE];
+};
+
+/* ---- shared pages ---- */
+
+#define XSOCK_HEAD_MAGIC	0x314b5358	/* "XSK1" */
+#define XSOCK_HEAD_REFS		1008
+#define XSOCK_LIST_REFS		1024
+
+/**
+ * struct xsock_head - the page that an offer's grant reference leads to
+ * @magic: XSOCK_HEAD_MAGIC
+ * @version: XSOCK_VERSION
+ * @port: the transmitter's event channel port, equal to the offer's
+ * @data_pages: pages of data in the ring, a power of two, 1 to 4096
+ * @cookie: equal to the offer's
+ * @tx_ref: grant reference of the tx page (read-only)
+ * @rx_ref: grant reference of the rx page (writable)
+ * @list_pages: 0: @refs are those of the data pages; otherwise the number of
+ *	list pages (read-only), whose references are in @refs
+ * @reserved: 0
+ * @refs: grant references
+ *
+ * Written by the transmitter's kernel before the offer exists, never changed,
+ * read once by the receiver's kernel, granted read-only. It is not part of the
+ * user mapping: a process that could change references could have the peer map
+ * the ring of another user.
+ */
+struct xsock_head {
+	__u32	magic;
+	__u32	version;
+	__u32	port;
+	__u32	data_pages;
+	__u8	cookie[XSOCK_COOKIE_SIZE];
+	__u32	tx_ref;
+	__u32	rx_ref;
+	__u32	list_pages;
+	__u32	reserved[5];
+	__u32	refs[XSOCK_HEAD_REFS];
+};
+
+/**
+ * struct xsock_list - a list page, when the head page is too small
+ * @refs: grant references of data pages, in order; the last page may be partly
+ *	used. Rules as for struct xsock_head.
+ */
+struct xsock_list {
+	__u32	refs[XSOCK_LIST_REFS];
+};
+
+/* Bits of xsock_tx_page.state. Bits are set, never cleared. */
+#define XSOCK_TX_FIN		0x01	/* no byte follows after @prod */
+#define XSOCK_TX_CLOSED		0x02	/* the socket is closed; let go of the pages */
+#define XSOCK_TX_REVOKED	0x04	/* cut off for @reason; let go of the pages */
+
+/* Bits of xsock_rx_page.state. Bits are set, never cleared. */
+#define XSOCK_RX_CONNECTED	0x01	/* a receiver has mapped the ring */
+#define XSOCK_RX_SHUT		0x02	/* will read no more */
+#define XSOCK_RX_CLOSED		0x04	/* the socket is closed */
+#define XSOCK_RX_RESET		0x08	/* ... and bytes were left unread */
+#define XSOCK_RX_REVOKED	0x10	/* cut off for @reason */
+
+/* Values of reason: why a socket was revoked. */
+#define XSOCK_REASON_NONE	0
+#define XSOCK_REASON_SUSPEND	1	/* the domain is saved or migrates: ENETRESET */
+#define XSOCK_REASON_QUIESCE	2	/* asked for by the administrator: ENETRESET */
+#define XSOCK_REASON_GONE	3	/* the peer's end has disappeared: EHOSTDOWN */
+#define XSOCK_REASON_PROTOCOL	4	/* the peer broke the protocol: EPROTO */
+
+/**
+ * struct xsock_tx_page - control page of the transmitter
+ * @version: XSOCK_VERSION; constant
+ * @data_pages: pages of data in the ring; constant, for the transmitter's own
+ *	and the receiver's user space. The kernels do not read it.
+ * @prod: bytes published since the beginning: the offset in the stream after the
+ *	last one. The byte at offset o lies at o modulo the ring's size. Stored with
+ *	release semantics after the data.
+ * @wake_at: the transmitter asks for an event when the receiver's @cons reaches
+ *	this offset ("I sleep until"). One event at the crossing, none after it.
+ * @state: XSOCK_TX_* bits, stored with release semantics after @prod
+ * @reason: XSOCK_REASON_*, stored before XSOCK_TX_REVOKED is set in @state
+ *
+ * Written by the transmitter only, its kernel or the process that has mapped it.
+ * Granted read-only to the receiver.
+ */
+struct xsock_tx_page {
+	__u32	version;
+	__u32	data_pages;
+	__u8	pad0[56];
+	__u64	prod;
+	__u8	pad1[56];
+	__u64	wake_at;
+	__u8	pad2[56];
+	__u32	state;
+	__u32	reason;
+	__u8	pad3[XSOCK_PAGE_SIZE - 3 * 64 - 8];
+};
+
+/**
+ * struct xsock_rx_page - control page of the receiver
+ * @pad0: 0
+ * @cons: bytes consumed since the beginning; the receiver will not look at them
+ *	again. Stored with release semantics after the last look.
+ * @wake_at: the receiver asks for an event when the transmitter's @prod reaches
+ *	this offset. One event at the crossing, none after it.
+ * @state: XSOCK_RX_* bits
+ * @reason: XSOCK_REASON_*, stored before XSOCK_RX_REVOKED is set in @state
+ *
+ * Lies in the transmitter's memory; written by the receiver only, its kernel or
+ * the process that has mapped it. Granted writable to the receiver.
+ */
+struct xsock_rx_page {
+	__u8	pad0[64];
+	__u64	cons;
+	__u8	pad1[56];
+	__u64	wake_at;
+	__u8	pad2[56];
+	__u32	state;
+	__u32	reason;
+	__u8	pad3[XSOCK_PAGE_SIZE - 3 * 64 - 8];
+};
+
+/*
+ * ---- mapping ----
+ *
+ * mmap() with MAP_SHARED on the socket's descriptor, at these offsets:
+ *
+ *	page 0			rx page
+ *	page 1			tx page
+ *	pages 2 to 1+n		the n data pages
+ *	pages 2+n to 1+2n	the same data pages again
+ *
+ * so that a record is contiguous wherever it begins. The transmitter may map
+ * all but page 0 writable, the receiver page 0 only: two mappings each, or
+ * everything read-only. Where a receiver cannot map (PV guests), mmap() fails
+ * with EOPNOTSUPP.
+ *
+ * Publishing: store the data, store @prod (release), full barrier, load the
+ * receiver's @wake_at; if it lies in (old prod, new prod], XSOCK_IOC_WAKE.
+ * Sleeping: store the own @wake_at, full barrier, look once more at the peer's
+ * index; if nothing has come, poll() the descriptor. Consuming likewise. Changes
+ * of state always send an event. One writer at a time: a process that has mapped
+ * the ring writable must not use send() or recv() at the same time from another
+ * thread.
+ *
+ * Once the socket has been revoked (state bits of either page, or POLLERR) a
+ * receiver's mapping is a private copy with everything that had been published.
+ */
+#define XSOCK_MMAP_RX_PAGE	0
+#define XSOCK_MMAP_TX_PAGE	1
+#define XSOCK_MMAP_DATA		2
+#define XSOCK_MMAP_PAGES(n)	(2 + 2 * (n))
+
+/* ---- socket options ---- */
+
+#define SOL_XEN			0x5845
+
+/* getsockopt: struct xsock_info; a shorter buffer gets the beginning */
+#define XSOCK_SO_INFO		1
+/*
+ * int: bytes in the ring. Set before bind(); rounded up to a power of two within
+ * XSOCK_RING_MIN and _MAX. Equal to SO_SNDBUF, which on kernels without
+ * SOCK_CUSTOM_SOCKOPT (6.1) is limited by net.core.wmem_max.
+ */
+#define XSOCK_SO_RING		2
+
+/* xsock_info.role */
+#define XSOCK_ROLE_NONE		0
+#define XSOCK_ROLE_TX		1
+#define XSOCK_ROLE_RX		2
+
+/* xsock_info.path: how far the socket has come */
+#define XSOCK_STATE_NEW		0	/* neither bound nor connected */
+#define XSOCK_STATE_OFFERED	1	/* transmitter: nobody has connected yet */
+#define XSOCK_STATE_OPEN	2	/* both ends are there */
+#define XSOCK_STATE_DETACHED	3	/* nothing is shared any more */
+
+/**
+ * struct xsock_info - what can be known of a socket
+ * @role: XSOCK_ROLE_*
+ * @state: XSOCK_STATE_*
+ * @error: errno value of the revocation, 0 if none; not cleared by reading
+ * @reason: XSOCK_REASON_*
+ * @peer: domid of the peer, 0xffff if none
+ * @mapped: 1 if the ring has been mapped writable by a process
+ * @reserved: 0
+ * @size: bytes in the ring
+ * @prod: bytes published
+ * @cons: bytes consumed
+ * @events_sent: events sent to the peer (each is one hypercall)
+ * @events_spared: publications or consumptions that needed none
+ * @events_received: events that the peer sent
+ * @events_empty: ... of which without news
+ * @waits: times a system call slept: ring full (transmitter) or empty (receiver)
+ * @status_calls: hypercalls to see whether the peer is still there
+ */
+struct xsock_info {
+	__u32	role;
+	__u32	state;
+	__u32	error;
+	__u32	reason;
+	__u16	peer;
+	__u16	mapped;
+	__u32	reserved;
+	__u64	size;
+	__u64	prod;
+	__u64	cons;
+	__u64	events_sent;
+	__u64	events_spared;
+	__u64	events_received;
+	__u64	events_empty;
+	__u64	waits;
+	__u64	status_calls;
+};
+
+/* ---- ioctls on a socket ---- */
+
+#define XSOCK_IOC_MAGIC		0xd7
+
+/* Sends the peer one event: it said that it sleeps. ENOTCONN, or the reason of a
+ * revocation, if there is nobody to wake.
+ */
+#define XSOCK_IOC_WAKE		_IO(XSOCK_IOC_MAGIC, 1)
+
+/* ---- /dev/xensocket ---- */
+
+#define XSOCK_CTL_RUNNING	0
+#define XSOCK_CTL_QUIESCING	1	/* no new sockets; some not revoked yet */
+#define XSOCK_CTL_QUIESCED	2	/* no socket shares anything with anybody */
+
+/**
+ * struct xsock_status - state of the module
+ * @version: XSOCK_VERSION
+ * @state: XSOCK_CTL_*
+ * @epoch: rises at each resume (migration, restore, checkpoint), quiesce, release
+ * @sockets: bound or connected sockets
+ * @attached: ... of which still share pages with a peer
+ * @lingering: rings of closed or revoked transmitters that a peer still maps
+ * @pages: pages accounted for by all of them
+ * @domid: own domid, 0xffff if unknown
+ * @reserved: 0
+ *
+ * read() gives one of these (at once, the newest). poll() says POLLIN when @epoch
+ * or @state has changed since the last read() of the descriptor, or since it
+ * was opened.
+ */
+struct xsock_status {
+	__u32	version;
+	__u32	state;
+	__u64	epoch;
+	__u32	sockets;
+	__u32	attached;
+	__u32	lingering;
+	__u32	pages;
+	__u16	domid;
+	__u16	reserved[3];
+};
+
+/* As read(), without touching what poll() says. */
+#define XSOCK_CTL_STATUS	_IOR(XSOCK_IOC_MAGIC, 16, struct xsock_status)
+/* Refuses new sockets (ENETDOWN) and revokes all others. Returns at once; wait
+ * by poll() for XSOCK_CTL_QUIESCED. The descriptor must be open for writing.
+ */
+#define XSOCK_CTL_QUIESCE	_IO(XSOCK_IOC_MAGIC, 17)
+/* Admits new sockets again. The descriptor must be open for writing. */
+#define XSOCK_CTL_RELEASE	_IO(XSOCK_IOC_MAGIC, 18)
+
+#endif /* _UAPI_XENSOCKET_H */

@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Inside of the module: objects and what its files offer each other. Life cycle,
+ * locks and references are explained at the top of main.c.
+ */
+#ifndef _XSOCK_H
+#define _XSOCK_H
+
+#include <linux/kref.h>
+#include <linux/list.h>
+#include <linux/mutex.h>
+#include <linux/spinlock.h>
+#include <linux/workqueue.h>
+#include <linux/sched/user.h>
+#include <net/sock.h>
+#include <xen/xen.h>
+#include <xen/grant_table.h>
+#include <xen/interface/event_channel.h>
+
+#include "compat.h"
+#include "ring.h"
+#include "uapi/xensocket.h"
+
+#define pr_xsock(fmt, ...)	"xensocket: " fmt, ##__VA_ARGS__
+
+#define XSOCK_MAX_PAGES		(XSOCK_RING_MAX / XSOCK_PAGE_SIZE)
+
+/* Bits a peer may set in its state; others are ignored. */
+#define XSOCK_TX_STATES		(XSOCK_TX_FIN | XSOCK_TX_CLOSED | XSOCK_TX_REVOKED)
+#define XSOCK_RX_STATES		(XSOCK_RX_CONNECTED | XSOCK_RX_SHUT | XSOCK_RX_CLOSED | \
+				 XSOCK_RX_RESET | XSOCK_RX_REVOKED)
+
+/**
+ * struct xsock_stats - counters of one ring, see struct xsock_info
+ * @events_sent: under @lock of the ring or alone in its detachment
+ * @events_spared: likewise
+ * @events_received: under @ev_lock
+ * @events_empty: under @ev_lock
+ * @waits: written by sleepers without a lock: an estimate if there are several
+ * @status_calls: written by the liveness work only
+ */
+struct xsock_stats {
+	u64 events_sent;
+	u64 events_spared;
+	u64 events_received;
+	u64 events_empty;
+	u64 waits;
+	u64 status_calls;
+};
+
+/**
+ * struct xsock_ring - one direction between two domains; either end of it
+ * @node: in xsock_rings, protected by xsock_rings_lock
+ * @ref: one for the socket, one for each queued work
+ * @role: XSOCK_ROLE_TX or _RX; constant
+ * @peer: domid of the other end; constant
+ * @npages: data pages; constant
+ * @uid: who pays; constant
+ * @user: who pays, for RLIMIT_MEMLOCK; NULL if nothing is charged
+ * @charged: pages charged
+ *
+ * @lock: indices, pages, mappings, detachment. Taken under mmap_lock by page
+ *	faults, so nobody may fault in user memory while holding it.
+ * @idx: private indices
+ * @pages: data pages as they are now: own, foreign, or private copies
+ * @tx: tx page as it is now
+ * @rx: rx page as it is now
+ * @mapping: address space of the socket's file, once mapped
+ * @mapped: a process has mapped the own control page writable
+ * @attached: something is shared with a peer
+ * @own_state: bits published in the own page
+ *
+ * @ev_lock: what the interrupt handler looks at
+ * @sk: the socket, NULL once it has been closed
+ * @peer_page: where the peer publishes, NULL when it no longer does. &tx->prod or
+ *	&rx->cons and the state are read through it.
+ * @peer_state: bits of the peer's state seen so far
+ * @last_index: index seen at the last event, to tell empty ones
+ * @reason: XSOCK_REASON_* of the revocation
+ * @err: errno of the revocation, 0 if there was none
+ *
+ * @lingering: detached, but the peer still maps granted pages
+ *
+ * @irq: bound to the event channel; 0 if none
+ * @port: own event channel port
+ * @refs: (transmitter) grants: head, lists, tx, rx, data
+ * @granted: pages of @refs
+ * @ngrants: number of @refs
+ * @ended: @refs before this have been ended
+ * @foreign: (receiver) foreign pages: tx, rx, data
+ * @unmap_ops: prepared with the mapping: unmapping must not need memory
+ * @nforeign: number of @foreign, 0 when unmapped
+ * @spare: (receiver) private tx page, rx page and a page of zeroes, allocated
+ *	before they are needed because a suspend must not fail for want of memory
+ * @addr: the offer
+ * @work: handles what the interrupt handler cannot: letting go
+ * @peer_reason: XSOCK_REASON_* that the peer gave with its own revocation
+ * @want_reason: XSOCK_REASON_* for @work to revoke with; under @ev_lock
+ * @linger: tries again to end grants that the peer still maps
+ * @stats: counters
+ */
+struct xsock_ring {
+	struct list_head	node;
+	struct kref		ref;
+	u8			role;
+	u16			peer;
+	unsigned int		npages;
+	kuid_t			uid;
+	struct user_struct	*user;
+	unsigned long		charged;
+
+	struct mutex		lock;
+	struct xsock_idx	idx;
+	struct page		**pages;
+	struct xsock_tx_page	*tx;
+	struct xsock_rx_page	*rx;
+	struct address_space	*mapping;
+	bool			mapped;
+	bool			attached;
+	u32			own_state;
+
+	spinlock_t		ev_lock;
+	struct sock		*sk;
+	void			*peer_page;
+	u32			peer_state;
+	u64			last_index;
+	u32			reason;
+	int			err;
+	u32			peer_reason;
+	u32			want_reason;
+	bool			lingering;
+
+	unsigned int		irq;
+	evtchn_port_t		port;
+
+	grant_ref_t		*refs;
+	struct page		**granted;
+	unsigned int		ngrants;
+	unsigned int		ended;
+
+	struct page		**foreign;
+	struct gnttab_unmap_grant_ref *unmap_ops;
+	unsigned int		nforeign;
+	struct page		*spare[3];
+
+	struct sockaddr_xen	addr;
+	struct work_struct	work;
+	struct delayed_work	linger;
+	struct xsock_stats	stats;
+};
+
+/**
+ * struct xsock - a socket
+ * @sk: must be first
+ * @ring: set once by bind() or connect() under the socket lock, then constant
+ *	until release()
+ * @size: of the ring, in bytes, as asked for; 0 if not
+ */
+struct xsock {
+	struct sock		sk;
+	struct xsock_ring	*ring;
+	unsigned int		size;
+};
+
+static inline struct xsock *xsock_sk(struct sock *sk)
+{
+	return (struct xsock *)sk;
+}
+
+/* The ring of a socket that may be bound or connected at this moment. */
+static inline struct xsock_ring *xsock_ring_of(struct sock *sk)
+{
+	return smp_load_acquire(&xsock_sk(sk)->ring);
+}
+
+/* main.c */
+extern int xsock_family;
+extern struct list_head xsock_rings;
+extern struct mutex xsock_rings_lock;
+extern struct workqueue_struct *xsock_wq;
+u16 xsock_own_domid(void);
+void xsock_forget_domid(void);
+
+/* af.c */
+int xsock_af_register(void);
+void xsock_af_unregister(void);
+
+/* tx.c, rx.c */
+int xsock_sendmsg(struct socket *sock, struct msghdr *msg, size_t len);
+int xsock_recvmsg(struct socket *sock, struct msghdr *msg, size_t len, int flags);
+
+/* ring.c */
+struct xsock_ring *xsock_ring_alloc(u8 role, u16 peer, unsigned int npages);
+void xsock_ring_get(struct xsock_ring *ring);
+void xsock_ring_put(struct xsock_ring *ring);
+struct xsock_ring *xsock_ring_offer(struct sock *sk, u16 peer, unsigned int npages);
+struct xsock_ring *xsock_ring_accept(struct sock *sk, const struct sockaddr_xen *addr);
+void xsock_ring_kick(struct xsock_ring *ring);
+u32 xsock_peer_look(struct xsock_ring *ring);
+bool xsock_own_look(struct xsock_ring *ring);
+void xsock_publish_state(struct xsock_ring *ring, u32 bits);
+void xsock_ring_close(struct xsock_ring *ring);
+void xsock_ring_broken(struct xsock_ring *ring);
+
+/* grant.c */
+int xsock_grant_pages(struct xsock_ring *ring);
+bool xsock_grant_end(struct xsock_ring *ring);
+void xsock_grant_abandon(struct xsock_ring *ring);
+void xsock_grant_free(struct xsock_ring *ring);
+int xsock_grant_read(u16 domid, grant_ref_t ref, void *copy);
+int xsock_map_ring(struct xsock_ring *ring, const grant_ref_t *refs);
+void xsock_unmap_ring(struct xsock_ring *ring);
+void xsock_strays_reap(void);
+bool xsock_strays_left(void);
+
+/* event.c */
+int xsock_event_alloc(struct xsock_ring *ring);
+int xsock_event_bind(struct xsock_ring *ring, evtchn_port_t remote);
+void xsock_event_send(struct xsock_ring *ring);
+void xsock_event_unbind(struct xsock_ring *ring);
+bool xsock_event_alive(struct xsock_ring *ring);
+bool xsock_domain_alive(u16 domid);
+void xsock_wake_all(struct sock *sk);
+
+/* Sends an event if the index has crossed the peer's wake_at. Under ring->lock. */
+static inline void xsock_event_maybe(struct xsock_ring *ring, bool crossed)
+{
+	if (crossed)
+		xsock_event_send(ring);
+	else
+		ring->stats.events_spared++;
+}
+
+/* mmap.c */
+int xsock_mmap(struct file *file, struct socket *sock, struct vm_area_struct *vma);
+
+/* revoke.c */
+int xsock_reason_errno(u32 reason);
+void xsock_detach(struct xsock_ring *ring, u32 reason);
+void xsock_detach_all(u32 reason);
+void xsock_revoke_work(struct work_struct *work);
+void xsock_linger_work(struct work_struct *work);
+void xsock_linger_kick(unsigned long timeout_ms);
+void xsock_liveness_start(void);
+void xsock_revoke_exit(void);
+
+/* suspend.c */
+int xsock_suspend_init(void);
+void xsock_suspend_exit(void);
+
+/* control.c */
+bool xsock_quiesced(void);
+void xsock_epoch_raise(void);
+int xsock_control_init(void);
+void xsock_control_exit(void);
+
+/* account.c */
+int xsock_charge(struct xsock_ring *ring, unsigned long pages);
+void xsock_uncharge(struct xsock_ring *ring);
+bool xsock_may_create(void);
+unsigned long xsock_pages_charged(void);
+
+/* proc.c */
+void xsock_get_info(struct sock *sk, struct xsock_info *info);
+int xsock_proc_init(void);
+void xsock_proc_exit(void);
+
+#endif /* _XSOCK_H */
