@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# "make" alone lists what there is.
+
+SUITE ?= trixie
+export SUITE
+LAB = tests/lab/lab
+
+.DEFAULT_GOAL := help
+.PHONY: help all deps demo check check-full check-host check-lab bench install clean distclean
+
+help:
+	@echo 'make demo        two Xen guests on this machine, MPI ping-pong between them'
+	@echo 'make check       all tests (TESTS=PATTERN selects, SUITES="trixie bookworm")'
+	@echo 'make check-full  ... and those too long for each day'
+	@echo 'make check-host  the tests that need no Xen'
+	@echo 'make check-lab   the tests on Xen'
+	@echo 'make all         compile everything, in the root file system of SUITE ($(SUITE))'
+	@echo 'make deps        install the Debian packages that all of this needs'
+	@echo 'make bench       the MPI ping-pong in full, into build/bench/'
+	@echo 'make install     the library and its tools (DESTDIR=, PREFIX=), built natively'
+	@echo 'make clean       remove what was built; the image cache stays'
+	@echo 'make distclean   end this checkout'"'"'s labs and remove the image cache too'
+
+deps:
+	@$(LAB) deps
+
+all: deps
+	@$(LAB) chroot make -s in-root
+
+# What "all" makes, as seen from inside the build root.
+BUILD = $(CURDIR)/build/$(SUITE)
+.PHONY: in-root
+in-root:
+	@$(MAKE) -s -C kmod OUT=$(BUILD)/kmod
+	@$(MAKE) -s -C tests/mpi OUT=$(BUILD)/mpi
+	@$(MAKE) -s -C tests/xen OUT=$(BUILD)/xen
+	@$(MAKE) -s -C userlib OUT=$(BUILD)/userlib
+
+demo:
+	@tests/bench/pingpong --quick
+
+bench:
+	@tests/bench/pingpong
+
+check: deps
+	@tests/run
+
+check-full: deps
+	@FULL=1 tests/run
+
+check-host: deps
+	@tests/run host
+
+check-lab: deps
+	@tests/run lab
+
+install:
+	@$(MAKE) -C userlib install
+
+clean:
+	rm -rf build
+
+distclean: clean
+	@for suite in trixie bookworm; do SUITE=$$suite $(LAB) down; done
+	@$(LAB) forget

@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A ring of ranks that checks every byte it receives.
+ *
+ * In each round every rank sends one message to its right neighbour and
+ * receives one from its left. Size and content follow from (sender, round), so
+ * that a lost, repeated, reordered or damaged message shows. The job ends after
+ * --rounds N, or, with --until FILE, in the round in which rank 0 finds the
+ * file. It ends with one line on rank 0:
+ *
+ *     RING OK rounds=N messages=N bytes=N
+ *
+ * whose counts are sums over what the ranks received. Exit status 1 and a line
+ * "RING BAD ..." say what was wrong.
+ */
+#include <getopt.h>
+#include <inttypes.h>
+#include <mpi.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { TAG = 7 };
+
+static uint64_t mix(uint64_t x)
+{
+	x += 0x9e3779b97f4a7c15u;
+	x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;
+	x = (x ^ (x >> 27)) * 0x94d049bb133111ebu;
+	return x ^ (x >> 31);
+}
+
+static uint64_t message_seed(int sender, uint64_t round)
+{
+	return mix(((uint64_t)sender << 48) ^ round);
+}
+
+/* Sizes spread evenly over the orders of magnitude, 0 included. */
+static size_t message_size(uint64_t seed, size_t max)
+{
+	unsigned int bits = 0;
+
+	while (((size_t)1 << bits) < max)
+		bits++;
+	return (seed >> 8) % (((size_t)1 << (seed % (bits + 1))));
+}
+
+static void fill(unsigned char *buf, size_t len, uint64_t seed)
+{
+	size_t i;
+
+	for (i = 0; i + 8 <= len; i += 8) {
+		uint64_t word = mix(seed + i);
+
+		memcpy(buf + i, &word, 8);
+	}
+	for (; i < len; i++)
+		buf[i] = (unsigned char)mix(seed + i);
+}
+
+static void bad(int rank, uint64_t round, const char *what)
+{
+	printf("RING BAD rank=%d round=%" PRIu64 " %s\n", rank, round, what);
+	fflush(stdout);
+	MPI_Abort(MPI_COMM_WORLD, 1);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "rounds", required_argument, NULL, 'r' },
+		{ "until", required_argument, NULL, 'u' },
+		{ "max", required_argument, NULL, 'm' },
+		{ "corrupt", required_argument, NULL, 'c' },
+		{ 0 },
+	};
+	uint64_t rounds = 100, corrupt = UINT64_MAX, round, mine[2] = { 0 }, all[2];
+	const char *until = NULL;
+	size_t max = 65536;
+	unsigned char *out, *in, *want;
+	time_t told = time(NULL);
+	int rank, size, opt;
+
+	MPI_Init(&argc, &argv);
+	MPI_Comm_rank(MPI_COMM_WORLD, &rank);
+	MPI_Comm_size(MPI_COMM_WORLD, &size);
+	while ((opt = getopt_long(argc, argv, "", options, NULL)) != -1) {
+		switch (opt) {
+		case 'r':
+			rounds = strtoull(optarg, NULL, 0);
+			break;
+		case 'u':
+			until = optarg;
+			rounds = UINT64_MAX;
+			break;
+		case 'm':
+			max = strtoull(optarg, NULL, 0);
+			break;
+		case 'c': /* damages one byte, to see the check fail */
+			corrupt = strtoull(optarg, NULL, 0);
+			break;
+		default:
+			MPI_Abort(MPI_COMM_WORLD, 2);
+		}
+	}
+	out = malloc(max + 1);
+	in = malloc(max + 1);
+	want = malloc(max + 1);
+	if (!out || !in || !want)
+		bad(rank, 0, "no memory");
+
+	for (round = 0; round < rounds; round++) {
+		int right = (rank + 1) % size, left = (rank + size - 1) % size;
+		uint64_t seed = message_seed(rank, round);
+		size_t len = message_size(seed, max), expect;
+		MPI_Status status;
+		MPI_Request request;
+		int got;
+
+		fill(out, len, seed);
+		if (round == corrupt && len)
+			out[len / 2] ^= 0x10;
+		else if (round == corrupt)
+			corrupt++;
+		MPI_Isend(out, (int)len, MPI_BYTE, right, TAG, MPI_COMM_WORLD, &request);
+		memset(in, 0xee, max + 1);
+		MPI_Recv(in, (int)max, MPI_BYTE, left, TAG, MPI_COMM_WORLD, &status);
+		MPI_Wait(&request, MPI_STATUS_IGNORE);
+
+		MPI_Get_count(&status, MPI_BYTE, &got);
+		seed = message_seed(left, round);
+		expect = message_size(seed, max);
+		if ((size_t)got != expect)
+			bad(rank, round, "wrong length: lost, repeated or reordered");
+		fill(want, expect, seed);
+		if (memcmp(in, want, expect))
+			bad(rank, round, "wrong content");
+		if (in[expect] != 0xee)
+			bad(rank, round, "bytes behind the message were written");
+		mine[0]++;
+		mine[1] += expect;
+
+		if (until) {
+			/* Agreed on in the ring, so that all stop in the same round. */
+			int stop = 0;
+
+			if (rank == 0) {
+				stop = access(until, F_OK) == 0;
+				if (time(NULL) != told) {
+					told = time(NULL);
+					printf("RING AT %" PRIu64 "\n", round);
+					fflush(stdout);
+				}
+			}
+			MPI_Bcast(&stop, 1, MPI_INT, 0, MPI_COMM_WORLD);
+			if (stop)
+				rounds = round + 1;
+		}
+	}
+
+	MPI_Reduce(mine, all, 2, MPI_UINT64_T, MPI_SUM, 0, MPI_COMM_WORLD);
+	if (rank == 0) {
+		if (all[0] != rounds * (uint64_t)size)
+			bad(rank, round, "wrong number of messages");
+		printf("RING OK rounds=%" PRIu64 " messages=%" PRIu64 " bytes=%" PRIu64 "\n",
+		       rounds, all[0], all[1]);
+	}
+	free(out);
+	free(in);
+	free(want);
+	MPI_Finalize();
+	return 0;
+}
