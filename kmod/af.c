@@ -159,18 +159,21 @@ static int xsock_getname(struct socket *sock, struct sockaddr *uaddr, int peer)
 }
 
 /* Can be read or written without waiting? Arms for what is not there. Locked. */
-static int xsock_poll_ring(struct xsock_ring *ring)
+static int xsock_poll_ring(struct sock *sk, struct xsock_ring *ring)
 {
+	/* The low-water mark, as far as it can be waited for. */
+	u64 least = min_t(u64, READ_ONCE(sk->sk_rcvlowat), xsock_read_mark(&ring->idx));
+
 	if (!ring->attached)
 		return ring->role == XSOCK_ROLE_RX && xsock_own_look(ring) &&
-		       xsock_used(&ring->idx) ? XSOCK_READY : XSOCK_SLEEP;
+		       xsock_used(&ring->idx) >= least ? XSOCK_READY : XSOCK_SLEEP;
 	spin_lock_irq(&ring->ev_lock);
 	xsock_peer_look(ring);
 	spin_unlock_irq(&ring->ev_lock);
 	if (!xsock_own_look(ring))
 		return XSOCK_BROKEN;
 	if (ring->role == XSOCK_ROLE_RX)
-		return xsock_rx_watch(&ring->idx, ring->rx, ring->tx);
+		return xsock_rx_watch(&ring->idx, ring->rx, ring->tx, least);
 	if (!(READ_ONCE(ring->peer_state) & XSOCK_RX_CONNECTED))
 		return XSOCK_SLEEP;
 	if (!xsock_tx_look(&ring->idx, ring->rx))
@@ -192,12 +195,12 @@ static __poll_t xsock_poll(struct file *file, struct socket *sock, poll_table *w
 	if (ring) {
 		transmitter = ring->role == XSOCK_ROLE_TX;
 		mutex_lock(&ring->lock);
-		ready = xsock_poll_ring(ring);
+		ready = xsock_poll_ring(sk, ring);
 		mutex_unlock(&ring->lock);
 		if (ready == XSOCK_BROKEN) {
 			xsock_ring_broken(ring);
 			mutex_lock(&ring->lock);
-			ready = xsock_poll_ring(ring);
+			ready = xsock_poll_ring(sk, ring);
 			mutex_unlock(&ring->lock);
 		}
 	} else {
@@ -217,6 +220,14 @@ static __poll_t xsock_poll(struct file *file, struct socket *sock, poll_table *w
 	if (transmitter && (ready == XSOCK_READY || shutdown & SEND_SHUTDOWN))
 		mask |= EPOLLOUT | EPOLLWRNORM | EPOLLWRBAND;
 	return mask;
+}
+
+/* Pollers look again: a lower mark may have been reached. */
+static int xsock_set_rcvlowat(struct sock *sk, int value)
+{
+	WRITE_ONCE(sk->sk_rcvlowat, value ? : 1);
+	xsock_wake_all(sk);
+	return 0;
 }
 
 static int xsock_shutdown(struct socket *sock, int how)
@@ -402,6 +413,7 @@ static struct proto_ops xsock_ops __ro_after_init = {
 	.sendmsg	= xsock_sendmsg,
 	.recvmsg	= xsock_recvmsg,
 	.mmap		= xsock_mmap,
+	.set_rcvlowat	= xsock_set_rcvlowat,
 };
 
 static int xsock_create(struct net *net, struct socket *sock, int protocol, int kern)

@@ -53,6 +53,15 @@ void xsock_epoch_raise(void)
 	mutex_unlock(&control_lock);
 }
 
+/* A peer has let go of a ring: who has quiesced may be waiting for that. */
+void xsock_linger_over(void)
+{
+	mutex_lock(&control_lock);
+	if (control_state == XSOCK_CTL_QUIESCED)
+		xsock_changed();
+	mutex_unlock(&control_lock);
+}
+
 static void xsock_quiesce_work(struct work_struct *work)
 {
 	xsock_detach_all(XSOCK_REASON_QUIESCE);

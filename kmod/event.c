@@ -1,35 +1,38 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Event channels: binding, sending, receiving, and whether the other end lives. */
 #include <linux/interrupt.h>
-#include <linux/poll.h>
 #include <xen/events.h>
 #include <asm/xen/hypercall.h>
 
 #include "xsock.h"
 
-/* Wake whoever sleeps on the socket; @key says what for. Any context. */
-static void xsock_wake(struct sock *sk, __poll_t key, int how, int band)
+/*
+ * Wake whoever sleeps on the socket. Any context. All of them, since more than one may
+ * wait, each for another amount; and without a key that says what for: an event can stand
+ * for more than bytes, and who trusts a key (io_uring) would not look at the ring again,
+ * which is what arms it for the next event.
+ */
+static void xsock_wake(struct sock *sk, int how, int band)
 {
 	struct socket_wq *wq;
 
 	rcu_read_lock();
 	wq = rcu_dereference(sk->sk_wq);
 	if (skwq_has_sleeper(wq))
-		/* All of them: more than one may wait, each for another amount. */
-		__wake_up(&wq->wait, TASK_INTERRUPTIBLE, 0, poll_to_key(key));
+		wake_up_interruptible_all(&wq->wait);
 	sk_wake_async(sk, how, band);
 	rcu_read_unlock();
 }
 
 void xsock_wake_all(struct sock *sk)
 {
-	xsock_wake(sk, EPOLLIN | EPOLLRDNORM | EPOLLOUT | EPOLLWRNORM | EPOLLRDHUP |
-		   EPOLLHUP | EPOLLERR, SOCK_WAKE_WAITD, POLL_HUP);
+	xsock_wake(sk, SOCK_WAKE_WAITD, POLL_HUP);
 }
 
 static irqreturn_t xsock_interrupt(int irq, void *data)
 {
 	struct xsock_ring *ring = data;
+	bool tx = ring->role == XSOCK_ROLE_TX;
 	unsigned int eoi = XEN_EOI_FLAG_SPURIOUS;
 	unsigned long flags;
 
@@ -40,7 +43,7 @@ static irqreturn_t xsock_interrupt(int irq, void *data)
 	 * an event whose bytes were read before it came is not the peer's fault.
 	 */
 	if (ring->peer_page) {
-		u64 index = ring->role == XSOCK_ROLE_TX ?
+		u64 index = tx ?
 			xsock_load(&((struct xsock_rx_page *)ring->peer_page)->cons) :
 			xsock_load(&((struct xsock_tx_page *)ring->peer_page)->prod);
 
@@ -53,10 +56,8 @@ static irqreturn_t xsock_interrupt(int irq, void *data)
 	if (eoi)
 		ring->stats.events_empty++;
 	else if (ring->sk)
-		xsock_wake(ring->sk, ring->role == XSOCK_ROLE_TX ?
-			   EPOLLOUT | EPOLLWRNORM : EPOLLIN | EPOLLRDNORM,
-			   ring->role == XSOCK_ROLE_TX ? SOCK_WAKE_SPACE : SOCK_WAKE_WAITD,
-			   ring->role == XSOCK_ROLE_TX ? POLL_OUT : POLL_IN);
+		xsock_wake(ring->sk, tx ? SOCK_WAKE_SPACE : SOCK_WAKE_WAITD,
+			   tx ? POLL_OUT : POLL_IN);
 	if (ring->lingering) {
 		/* The peer has let go, it seems. */
 		mod_delayed_work(xsock_wq, &ring->linger, 0);

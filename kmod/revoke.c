@@ -230,6 +230,7 @@ void xsock_linger_work(struct work_struct *work)
 	xsock_event_unbind(ring);
 	cancel_delayed_work(&ring->linger);
 	xsock_ring_put(ring);
+	xsock_linger_over();
 }
 
 /* What the handler and the timer have asked for. */

@@ -255,27 +255,27 @@ static inline enum xsock_prepared xsock_rx_prepare(struct xsock_idx *i,
 }
 
 /*
- * Receiver: wants an event at the next byte beyond those that are there, read or
- * not (edge-triggered pollers). XSOCK_READY: there is something to read now.
+ * Receiver: wants an event when @n bytes (1 to the read mark) are there, and if they
+ * are, at the next byte beyond those, read or not (edge-triggered pollers). XSOCK_READY:
+ * as many can be read now.
  */
 static inline enum xsock_prepared xsock_rx_watch(struct xsock_idx *i,
 						 struct xsock_rx_page *rx,
-						 const struct xsock_tx_page *tx)
+						 const struct xsock_tx_page *tx,
+						 __u64 n)
 {
 	int tries;
 
 	for (tries = 0; tries < XSOCK_ARM_TRIES; tries++) {
 		__u64 seen = i->prod;
 
-		xsock_store(&rx->wake_at, seen + 1);
-		/* Pairs with the barrier in xsock_tx_publish(). */
-		xsock_full_barrier();
+		xsock_rx_arm(i, rx, xsock_used(i) < n ? n : xsock_used(i) + 1);
 		if (!xsock_rx_look(i, tx))
 			return XSOCK_BROKEN;
 		if (i->prod == seen)
-			break;
+			return xsock_used(i) >= n ? XSOCK_READY : XSOCK_SLEEP;
 	}
-	return xsock_used(i) ? XSOCK_READY : XSOCK_SLEEP;
+	return XSOCK_READY;
 }
 
 /* Transmitter: about to sleep until @n bytes (1 to the write mark) are free. */

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Receiving: from the peer's ring, or from the copy of it, into user memory. */
 #include <linux/highmem.h>
-#include <linux/sched/signal.h>
 #include <linux/uaccess.h>
 #include <linux/uio.h>
 
@@ -102,8 +101,10 @@ static ssize_t xsock_rx_step(struct sock *sk, struct xsock_ring *ring, struct ms
 	/* Somebody else may have consumed what was peeked at. */
 	skip = min_t(u64, skip, xsock_used(&ring->idx));
 	len = min_t(u64, want->len - want->copied, xsock_used(&ring->idx) - skip);
-	if (!len)
+	if (xsock_used(&ring->idx) == skip)
 		return xsock_rx_empty(sk, ring, want, shutdown);
+	if (!len)
+		return -ENODATA;
 
 	len = xsock_rx_copy(ring, msg, ring->idx.cons + skip, min_t(size_t, len, XSOCK_RX_CHUNK));
 	if (!len)
@@ -157,13 +158,11 @@ static int xsock_rx_wrong_end(struct sock *sk)
 
 int xsock_recvmsg(struct socket *sock, struct msghdr *msg, size_t len, int flags)
 {
-	DEFINE_WAIT_FUNC(wait, woken_wake_function);
 	struct sock *sk = sock->sk;
 	struct xsock_ring *ring = xsock_ring_of(sk);
 	struct xsock_want want = { .peek = flags & MSG_PEEK, .len = len };
-	bool waiting = false;
-	ssize_t n = 0;
-	long timeo;
+	struct xsock_sleeper sleeper;
+	ssize_t n;
 
 	if (flags & MSG_OOB)
 		return -EOPNOTSUPP;
@@ -174,33 +173,16 @@ int xsock_recvmsg(struct socket *sock, struct msghdr *msg, size_t len, int flags
 		return xsock_rx_wrong_end(sk);
 
 	want.target = sock_rcvlowat(sk, flags & MSG_WAITALL, len);
-	timeo = sock_rcvtimeo(sk, flags & MSG_DONTWAIT);
-	while (want.copied < len) {
+	xsock_sleep_begin(&sleeper, sock_rcvtimeo(sk, flags & MSG_DONTWAIT));
+	do {
 		n = xsock_rx_some(sk, ring, msg, &want);
-		if (n < 0)
-			break;
-		want.copied += n;
-		if (n)
-			continue;
-		if (!timeo) {
-			n = -EAGAIN;
-			break;
-		}
-		if (!waiting) {
-			/* Look once more, now that wake-ups are noticed. */
-			add_wait_queue(sk_sleep(sk), &wait);
-			waiting = true;
-			continue;
-		}
-		if (signal_pending(current)) {
-			n = sock_intr_errno(timeo);
-			break;
-		}
-		ring->stats.waits++;
-		timeo = wait_woken(&wait, TASK_INTERRUPTIBLE | TASK_FREEZABLE, timeo);
-	}
-	if (waiting)
-		remove_wait_queue(sk_sleep(sk), &wait);
+		if (!n)
+			n = xsock_sleep(sk, ring, &sleeper);
+		else if (n > 0)
+			want.copied += n;
+		/* Who asks for no bytes waits for some none the less: -ENODATA ends it. */
+	} while (n >= 0 && (want.copied < len || !len));
+	xsock_sleep_end(sk, &sleeper);
 	if (want.copied)
 		return want.copied;
 	return n == -ENODATA ? 0 : n;

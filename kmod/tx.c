@@ -91,13 +91,11 @@ static ssize_t xsock_tx_some(struct sock *sk, struct xsock_ring *ring, struct ms
 
 int xsock_sendmsg(struct socket *sock, struct msghdr *msg, size_t len)
 {
-	DEFINE_WAIT_FUNC(wait, woken_wake_function);
 	struct sock *sk = sock->sk;
 	struct xsock_ring *ring = xsock_ring_of(sk);
-	bool waiting = false;
+	struct xsock_sleeper sleeper;
 	size_t sent = 0;
 	ssize_t n = 0;
-	long timeo;
 
 	if (msg->msg_flags & MSG_OOB)
 		return -EOPNOTSUPP;
@@ -108,33 +106,16 @@ int xsock_sendmsg(struct socket *sock, struct msghdr *msg, size_t len)
 	if (ring->role != XSOCK_ROLE_TX)
 		return -EOPNOTSUPP;
 
-	timeo = sock_sndtimeo(sk, msg->msg_flags & MSG_DONTWAIT);
+	xsock_sleep_begin(&sleeper, sock_sndtimeo(sk, msg->msg_flags & MSG_DONTWAIT));
 	while (sent < len) {
 		n = xsock_tx_some(sk, ring, msg);
+		if (!n)
+			n = xsock_sleep(sk, ring, &sleeper);
 		if (n < 0)
 			break;
 		sent += n;
-		if (n)
-			continue;
-		if (!timeo) {
-			n = -EAGAIN;
-			break;
-		}
-		if (!waiting) {
-			/* Look once more, now that wake-ups are noticed. */
-			add_wait_queue(sk_sleep(sk), &wait);
-			waiting = true;
-			continue;
-		}
-		if (signal_pending(current)) {
-			n = sock_intr_errno(timeo);
-			break;
-		}
-		ring->stats.waits++;
-		timeo = wait_woken(&wait, TASK_INTERRUPTIBLE | TASK_FREEZABLE, timeo);
 	}
-	if (waiting)
-		remove_wait_queue(sk_sleep(sk), &wait);
+	xsock_sleep_end(sk, &sleeper);
 
 	if (sent)
 		return sent;

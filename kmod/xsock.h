@@ -185,6 +185,24 @@ void xsock_forget_domid(void);
 int xsock_af_register(void);
 void xsock_af_unregister(void);
 
+/* wait.c */
+
+/**
+ * struct xsock_sleeper - a call that may have to wait
+ * @entry: in the wait queue of the socket, once it is @queued
+ * @queued: from the first look that found nothing to the end of the call
+ * @timeo: jiffies left
+ */
+struct xsock_sleeper {
+	struct wait_queue_entry	entry;
+	bool			queued;
+	long			timeo;
+};
+
+void xsock_sleep_begin(struct xsock_sleeper *sleeper, long timeo);
+int xsock_sleep(struct sock *sk, struct xsock_ring *ring, struct xsock_sleeper *sleeper);
+void xsock_sleep_end(struct sock *sk, struct xsock_sleeper *sleeper);
+
 /* tx.c, rx.c */
 int xsock_sendmsg(struct socket *sock, struct msghdr *msg, size_t len);
 int xsock_recvmsg(struct socket *sock, struct msghdr *msg, size_t len, int flags);
@@ -251,6 +269,7 @@ void xsock_suspend_exit(void);
 /* control.c */
 bool xsock_quiesced(void);
 void xsock_epoch_raise(void);
+void xsock_linger_over(void);
 int xsock_control_init(void);
 void xsock_control_exit(void);
 

@@ -294,7 +294,7 @@ struct xsock_info {
  *
  * read() gives one of these (at once, the newest). poll() says POLLIN when @epoch
  * or @state has changed since the last read() of the descriptor, or since it
- * was opened.
+ * was opened; and, in XSOCK_CTL_QUIESCED, when @lingering has.
  */
 struct xsock_status {
 	__u32	version;

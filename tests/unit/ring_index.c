@@ -232,13 +232,26 @@ static void test_prepare(void)
 	tap(xsock_rx_prepare(&i, &rx, &tx, 8) == XSOCK_BROKEN, "receiver: a lie is told");
 
 	i = at(0, 3);
-	tap(xsock_rx_watch(&i, &rx, &tx) == XSOCK_READY && rx.wake_at == 4,
+	tap(xsock_rx_watch(&i, &rx, &tx, 1) == XSOCK_READY && rx.wake_at == 4,
 	    "watch: armed at the next byte although some are there");
 	i = at(7, 0);
-	tap(xsock_rx_watch(&i, &rx, &tx) == XSOCK_SLEEP && rx.wake_at == 8,
+	tap(xsock_rx_watch(&i, &rx, &tx, 1) == XSOCK_SLEEP && rx.wake_at == 8,
 	    "watch: nothing there");
-	tx.prod = 6;
-	tap(xsock_rx_watch(&i, &rx, &tx) == XSOCK_BROKEN, "watch: a lie is told");
+	i = at(0, 3);
+	tap(xsock_rx_watch(&i, &rx, &tx, 5) == XSOCK_SLEEP && rx.wake_at == 5,
+	    "watch: armed where there will be enough");
+	rx.wake_at = 4;
+	tap(xsock_rx_watch(&i, &rx, &tx, 5) == XSOCK_SLEEP && rx.wake_at == 4,
+	    "watch: somebody else sleeps for less");
+	rx.wake_at = 0;
+	tap(xsock_rx_watch(&i, &rx, &tx, 3) == XSOCK_READY && rx.wake_at == 4,
+	    "watch: enough, armed at the next byte");
+	rx.wake_at = 4;
+	tx.prod = 4;
+	tap(xsock_rx_watch(&i, &rx, &tx, 5) == XSOCK_SLEEP && rx.wake_at == 5,
+	    "watch: a kept wake_at that was passed meanwhile is armed anew");
+	tx.prod = 3;
+	tap(xsock_rx_watch(&i, &rx, &tx, 1) == XSOCK_BROKEN, "watch: a lie is told");
 
 	i = at(0, SIZE);
 	tx.wake_at = 0;

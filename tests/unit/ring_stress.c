@@ -87,7 +87,7 @@ static void *receive(void *unused)
 		uint64_t left = TOTAL - (i.cons - s.start);
 		uint64_t n = min(1 + next(&seed) % (s.size / 4 * 3), left);
 		bool watch = next(&seed) & 1;
-		enum xsock_prepared p = watch ? xsock_rx_watch(&i, &s.rx, &s.tx)
+		enum xsock_prepared p = watch ? xsock_rx_watch(&i, &s.rx, &s.tx, n)
 					      : xsock_rx_prepare(&i, &s.rx, &s.tx, n);
 
 		if (p == XSOCK_BROKEN) {

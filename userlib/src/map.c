@@ -2,11 +2,10 @@
 /* Mapped rings: the slow half. The fast one is in xensocket/map.h. */
 #include <poll.h>
 #include <stdlib.h>
-#include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "internal.h"
 
@@ -91,7 +90,6 @@ XSOCK_PUBLIC int xsock_map_open(int fd, struct xsock_map **result)
 	map->fd = fd;
 	map->role = (int)info.role;
 	map->spin = SPIN_DEFAULT;
-	map->epoll = -1;
 	/* From the kernel: the number in the tx page is the peer's to write. */
 	map->idx.size = info.size;
 	err = map_area(map);
@@ -109,8 +107,6 @@ XSOCK_PUBLIC void xsock_map_close(struct xsock_map *map)
 {
 	if (!map)
 		return;
-	if (map->epoll >= 0)
-		close(map->epoll);
 	if (map->area)
 		munmap(map->area, map->length);
 	free(map);
@@ -194,32 +190,20 @@ static bool map_ready(struct xsock_map *map, size_t least)
 	return xsock_map_peek(map, least, &from) != -EAGAIN;
 }
 
-/*
- * Sleeps until the socket is ready, or, where it is ready by its own measure but not by
- * that of the caller, until something happens: edge-triggered.
- */
-static int map_sleep(struct xsock_map *map, int timeout_ms)
+/* Sleeps until the kernel finds the socket ready, by the measure of the caller. */
+static int map_sleep(struct xsock_map *map, size_t least, int timeout_ms)
 {
 	bool tx = map->role == XSOCK_ROLE_TX;
 	struct pollfd pfd = { .fd = map->fd, .events = tx ? POLLOUT : POLLIN };
-	struct epoll_event event = { .events = EPOLLIN | EPOLLRDHUP | EPOLLET };
+	int low = (int)least;
 
 	/* A transmitter's measure is a quarter of the ring, and no caller's is larger. */
-	if (tx || !xsock_used(&map->idx))
-		return poll(&pfd, 1, timeout_ms) < 0 ? -errno : 0;
-	if (map->epoll < 0) {
-		map->epoll = epoll_create1(EPOLL_CLOEXEC);
-		if (map->epoll < 0)
+	if (!tx && low != map->lowat) {
+		if (setsockopt(map->fd, SOL_SOCKET, SO_RCVLOWAT, &low, sizeof(low)))
 			return -errno;
-		if (epoll_ctl(map->epoll, EPOLL_CTL_ADD, map->fd, &event)) {
-			int err = errno;
-
-			close(map->epoll);
-			map->epoll = -1;
-			return -err;
-		}
+		map->lowat = low;
 	}
-	return epoll_wait(map->epoll, &event, 1, timeout_ms) < 0 ? -errno : 0;
+	return poll(&pfd, 1, timeout_ms) < 0 ? -errno : 0;
 }
 
 /* How long to sleep: 0 if the time is over. */
@@ -258,7 +242,7 @@ XSOCK_PUBLIC int xsock_map_wait(struct xsock_map *map, size_t least, int timeout
 		/* Also for states: those are looked at here only. */
 		if (map_ready(map, least))
 			return 1;
-		err = map_sleep(map, left);
+		err = map_sleep(map, least, left);
 		if (err)
 			return err;
 		if (map_ready(map, least))

@@ -174,8 +174,7 @@ static int do_quiesce(long wait)
 		left = end - now_ms();
 		if (left <= 0)
 			break;
-		/* What lingers is not announced when it ends: look now and then. */
-		wait_change(ctl, left < 100 ? left : 100);
+		wait_change(ctl, left);
 	}
 	fprintf(stderr, "xsctl: %s, %u still attached, %u lingering\n", state_name(&status),
 		status.attached, status.lingering);
@@ -198,8 +197,10 @@ static int do_watch(void)
 
 	for (;;) {
 		read_status(ctl, &status);
-		printf("epoch %llu %s\n", (unsigned long long)status.epoch,
-		       state_name(&status));
+		printf("epoch %llu %s", (unsigned long long)status.epoch, state_name(&status));
+		if (status.state == XSOCK_CTL_QUIESCED && status.lingering)
+			printf(" lingering %u", status.lingering);
+		putchar('\n');
 		/* At once, also into a pipe; and not for a reader that has left. */
 		if (fflush(stdout))
 			fail("standard output", -errno);

@@ -33,7 +33,7 @@
  * @role: XSOCK_ROLE_TX or XSOCK_ROLE_RX
  * @error: errno value once the peer has broken the protocol
  * @spin: times that xsock_map_wait() looks before it sleeps; may be changed
- * @epoll: private
+ * @lowat: private
  * @area: private
  * @length: private
  *
@@ -48,7 +48,7 @@ struct xsock_map {
 	int role;
 	int error;
 	unsigned int spin;
-	int epoll;
+	int lowat;
 	void *area;
 	size_t length;
 };
@@ -81,6 +81,8 @@ int xsock_map_resync(struct xsock_map *map);
  * Returns 1 if xsock_map_reserve() or _peek() with @least has an answer other than
  * -EAGAIN, which may be the end or an error; 0 after the time-out; -EINTR after a
  * signal; -EINVAL for a wrong @least.
+ *
+ * Sets SO_RCVLOWAT of a receiver's socket to @least, which other pollers of it notice.
  */
 int xsock_map_wait(struct xsock_map *map, size_t least, int timeout_ms);
 
