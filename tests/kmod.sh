@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # What tests of the kernel module share; sourced after lib.sh. xsocktest runs its
-# cases with end A in g1 (transmitter of the first stream) and end B in g2.
+# cases with end A in one guest (transmitter of the first stream) and end B in another.
 # SPDX-License-Identifier: BSD-3-Clause
 
 # SO_ERROR after the event, as xsocktest is to find it. shellcheck cannot see its use.
@@ -19,19 +19,34 @@ push_kmod()
 	done
 }
 
-# xsocktest_run [CASE...]: output of end A, and of end B with B: before each line; true
-# if both ends are content.
+# xsocktest_run NAME...: runs cases or groups of them. Prints the output of end A, and of
+# end B with B: before each line; true if both ends are content. XSOCK_ENDS are the two
+# guests (g1 g2), XSOCK_MIB is for bulk cases, XSOCK_LIMIT the time in s (300).
 xsocktest_run()
 {
-	local port=$((7000 + RANDOM % 1000)) b output status=0
+	local port=$((7000 + RANDOM % 1000)) limit=${XSOCK_LIMIT:-300} a b end output status=0
+	read -r a b <<< "${XSOCK_ENDS:-g1 g2}"
 	output=$(mktemp)
-	lab ssh g2 "timeout 300 /root/xsocktest serve $port" > "$output" 2>&1 &
-	b=$!
-	lab ssh g1 "timeout 300 /root/xsocktest run 10.77.1.2 $port $*" 2>&1 || status=$?
-	wait "$b" || status=$?
+	lab ssh "$b" "timeout $limit /root/xsocktest serve $port" > "$output" 2>&1 &
+	end=$!
+	lab ssh "$a" "XSOCK_MIB=${XSOCK_MIB:-8} timeout $limit \
+		/root/xsocktest run 10.77.1.${b#g} $port $*" 2>&1 || status=$?
+	wait "$end" || status=$?
 	sed 's/^/B: /' "$output"
 	rm -f "$output"
 	return "$status"
+}
+
+# check_xsocktest NAME...: asserts that these cases or groups pass.
+check_xsocktest()
+{
+	local out status=0
+	out=$(xsocktest_run "$@") || status=$?
+	echo "$out"
+	check_equal "$*: no case failed" "" "$(grep '^not ok' <<< "$out")"
+	check_equal "$*: xsocktest succeeds" 0 "$status"
+	check_equal "$*: as many cases as planned" "$(sed -n 's/^1\.\.//p' <<< "$out")" \
+		"$(grep -c '^ok' <<< "$out")"
 }
 
 # busy_begin WANT-A WANT-B: sockets between the guests, mapped and not, in both

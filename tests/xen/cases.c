@@ -686,13 +686,6 @@ static void b_edges(void)
 
 /* ---- mapped ---- */
 
-/* Does this end's guest map receivers? PV guests do not. */
-static int can_map_rx(void)
-{
-	return access("/sys/hypervisor/guest_type", R_OK) ||
-	       system("grep -q PV$ /sys/hypervisor/guest_type") != 0;
-}
-
 static void a_mapped(void)
 {
 	struct mapped m;
@@ -1277,23 +1270,23 @@ static void busy(void)
 }
 
 const struct test_case cases[] = {
-	{ "stream", "8 MiB in random pieces, by position, end of file", a_stream, b_stream },
-	{ "sizes", "rings of 4 KiB to 16 MiB", a_sizes, b_sizes },
-	{ "nonblock", "EAGAIN, exact filling, poll bits, SIOCINQ, SIOCOUTQ", a_nonblock, b_nonblock },
-	{ "peek", "MSG_PEEK, MSG_WAITALL, MSG_DONTWAIT, SO_RCVLOWAT", a_peek, b_peek },
-	{ "timeouts", "SO_RCVTIMEO, SO_SNDTIMEO, signals", a_timeouts, b_timeouts },
-	{ "halfclose", "shutdown of either end", a_halfclose, b_halfclose },
-	{ "closed", "close, ECONNRESET, EPIPE, SIGPIPE, data after the close", a_closed, b_closed },
-	{ "addresses", "offers good, wrong, stale, taken", a_addresses, b_addresses },
-	{ "epoll", "edges, one shot, room, connection", a_epoll, b_epoll },
-	{ "edges", "2 MiB to an edge-triggered reader", a_edges, b_edges },
-	{ "mapped", "16 MiB through mapped rings, protection of mappings", a_mapped, b_mapped },
-	{ "copy", "the private copy after the transmitter's close", a_copy, b_copy },
-	{ "lies", "indices out of range in mapped pages", a_lies, b_lies },
-	{ "many", "64 sockets at once", a_many, b_many },
-	{ "exhaust", "sockets until something is used up", a_exhaust, b_nothing },
-	{ "quiesce", "quiesce and release at either end", a_quiesce, b_quiesce },
-	{ "killed", "SIGKILL of either end", a_killed, b_killed },
-	{ "+busy", "busy sockets while something happens to a domain", busy, busy },
-	{ 0 },
+	{ .name = "stream", .says = "8 MiB in random pieces, by position, end of file", .a = a_stream, .b = b_stream },
+	{ .name = "sizes", .says = "rings of 4 KiB to 16 MiB", .a = a_sizes, .b = b_sizes },
+	{ .name = "nonblock", .says = "EAGAIN, exact filling, poll bits, SIOCINQ, SIOCOUTQ", .a = a_nonblock, .b = b_nonblock },
+	{ .name = "peek", .says = "MSG_PEEK, MSG_WAITALL, MSG_DONTWAIT, SO_RCVLOWAT", .a = a_peek, .b = b_peek },
+	{ .name = "timeouts", .says = "SO_RCVTIMEO, SO_SNDTIMEO, signals", .a = a_timeouts, .b = b_timeouts },
+	{ .name = "halfclose", .says = "shutdown of either end", .a = a_halfclose, .b = b_halfclose },
+	{ .name = "closed", .says = "close, ECONNRESET, EPIPE, SIGPIPE, data after the close", .a = a_closed, .b = b_closed },
+	{ .name = "addresses", .says = "offers good, wrong, stale, taken", .a = a_addresses, .b = b_addresses },
+	{ .name = "epoll", .says = "edges, one shot, room, connection", .a = a_epoll, .b = b_epoll },
+	{ .name = "edges", .says = "2 MiB to an edge-triggered reader", .a = a_edges, .b = b_edges },
+	{ .name = "mapped", .says = "16 MiB through mapped rings, protection of mappings", .a = a_mapped, .b = b_mapped },
+	{ .name = "copy", .says = "the private copy after the transmitter's close", .a = a_copy, .b = b_copy },
+	{ .name = "lies", .says = "indices out of range in mapped pages", .a = a_lies, .b = b_lies },
+	{ .name = "many", .says = "64 sockets at once", .a = a_many, .b = b_many },
+	{ .name = "exhaust", .says = "sockets until something is used up", .a = a_exhaust, .b = b_nothing },
+	{ .name = "quiesce", .says = "quiesce and release at either end", .a = a_quiesce, .b = b_quiesce },
+	{ .name = "killed", .says = "SIGKILL of either end", .a = a_killed, .b = b_killed },
+	{ .name = "+busy", .says = "busy sockets while something happens to a domain", .a = busy, .b = busy },
+	{ .name = 0 },
 };

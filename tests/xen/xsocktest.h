@@ -24,7 +24,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "ring.h"
+#include <xensocket.h>
 
 extern int ctl;			/* control stream to the other end */
 extern int af;			/* family number */
@@ -73,6 +73,9 @@ static inline int same_at(long long is, long long should, const char *what, cons
 } while (0)
 
 /* control stream */
+/* How much a bulk case moves unless XSOCK_MIB says otherwise. */
+#define MIB_DEFAULT	8
+
 void ctl_write(const void *data, size_t len);
 void ctl_read(void *data, size_t len);
 void sync_ends(void);		/* both ends have come here */
@@ -83,6 +86,8 @@ int xs_transmitter(int size);	/* bound to the peer, not offered; size 0: default
 void xs_offer(int fd);		/* tell the other end */
 int xs_receiver(void);		/* connect to what the other end tells */
 int xs_pair(int size);		/* A gets the transmitter, B the receiver, connected */
+void xs_both(int size, int *tx, int *rx);	/* one each way */
+int can_map_rx(void);		/* does this guest map receivers? PV guests do not */
 struct sockaddr_xen xs_name(int fd);
 int poll_bits(int fd, int events, int timeout_ms);
 int poll_settled(int fd, int events, int want);
@@ -91,7 +96,6 @@ struct xsock_info xs_info(int fd);
 void nonblock(int fd);
 
 /* data by position */
-uint8_t pattern(uint64_t offset);
 void fill(uint8_t *data, size_t len, uint64_t offset);
 int wrong(const uint8_t *data, size_t len, uint64_t offset);
 uint64_t rnd(uint64_t *seed);
@@ -113,13 +117,33 @@ void unmap_ring(struct mapped *m);
 size_t mapped_send(struct mapped *m, uint64_t offset, size_t len);
 size_t mapped_recv(struct mapped *m, uint64_t offset, size_t len);
 
+/**
+ * struct test_case - something that both ends do at the same time
+ * @name: of the case
+ * @says: what it is about
+ * @a: what A does
+ * @b: what B does
+ * @steps: ... or a table for oracle.c
+ * @times: how often the table is run, once if 0
+ */
 struct test_case {
 	const char *name;
 	const char *says;
 	void (*a)(void);
 	void (*b)(void);
+	const struct step *steps;
+	int times;
 };
 
+/* Ended by a case without a name; each list is a group that can be asked for. */
 extern const struct test_case cases[];
+extern const struct test_case unix_cases[];
+extern const struct test_case client_cases[];
+extern const struct test_case bulk_cases[];
+extern const struct test_case limit_cases[];
+
+void oracle_a(const struct test_case *c);
+void oracle_b(const struct test_case *c);
+void oracle_differences(const struct test_case *list);
 
 #endif

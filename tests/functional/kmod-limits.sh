@@ -1,0 +1,14 @@
+#!/bin/bash
+# Proves: limits of memory, grants and event channels are clean errors, and nothing stays behind.
+# Lab: hosts=1 guests=2 type=all suite=all
+# Check: bookworm-pv
+# Limit: 600
+# SPDX-License-Identifier: BSD-3-Clause
+
+. "$(dirname "$0")/../lib.sh"
+. "$(dirname "$0")/../kmod.sh"
+
+push_kmod g1 g2
+check_xsocktest memlock cgroup threads
+[ -z "${FULL:-}" ] || check_xsocktest grants thousands
+check_module_leaves g1 g2
