@@ -9,6 +9,6 @@
 . "$(dirname "$0")/../kmod.sh"
 
 push_kmod g1 g2
-check_xsocktest memlock cgroup threads
-[ -z "${FULL:-}" ] || check_xsocktest grants thousands
+check_xsocktest memlock cgroup threads grants channels
+[ -z "${FULL:-}" ] || check_xsocktest thousands
 check_module_leaves g1 g2

@@ -11,6 +11,8 @@
 #define QUIET_MS	60
 /* A call that should end, and does not, fails by the frame's alarm; this is less. */
 #define LONG_MS		20000
+/* No table is longer. */
+#define STEPS		64
 
 /**
  * struct end - one end of a pair
@@ -339,6 +341,7 @@ static int steps_in(const struct step *steps)
 
 	while (steps[n].end)
 		n++;
+	check(n < STEPS);
 	return n;
 }
 
@@ -358,20 +361,30 @@ static void run_unix(const struct step *steps, struct outcome *outcomes)
 	end_close(&ends[1]);
 }
 
-/* What B is asked to do. */
+/* What B is asked to do: steps without one of A's in between. */
 struct request {
-	int step;	/* -1: no more */
-	int expected;
+	int step;
+	int count;	/* 0: no more */
 };
 
-static struct outcome run_remote(int step, int expected)
+/* What each step should give. */
+static void wanted(const struct step *steps, const struct outcome *is_unix, int *want, int n)
 {
-	struct request request = { step, expected };
-	struct outcome o;
+	for (int k = 0; k < n; k++)
+		want[k] = steps[k].why ? steps[k].xen.ret : is_unix[k].ret;
+}
 
+static int run_remote(const struct step *steps, int step, const int *want,
+		      struct outcome *outcomes)
+{
+	struct request request = { step, 0 };
+
+	while (steps[step + request.count].end == 'R')
+		request.count++;
 	ctl_write(&request, sizeof(request));
-	ctl_read(&o, sizeof(o));
-	return o;
+	ctl_write(want + step, request.count * sizeof(*want));
+	ctl_read(outcomes + step, request.count * sizeof(*outcomes));
+	return request.count;
 }
 
 static int outcomes_equal(const struct outcome *x, const struct outcome *y)
@@ -418,33 +431,37 @@ static void signals(void (*pipe_handler)(int))
 
 void oracle_a(const struct test_case *c)
 {
-	int n = steps_in(c->steps), k, round, want;
-	struct outcome *is_unix = calloc(n, sizeof(*is_unix)), is_xen;
+	const struct step *steps = c->steps;
+	struct outcome is_unix[STEPS], is_xen[STEPS];
+	int n = steps_in(steps), k, want[STEPS];
 	struct end t;
 
 	signals(count_pipe);
-	for (round = 0; round < (c->times ? c->times : 1); round++) {
-		run_unix(c->steps, is_unix);
+	for (int round = 0; round < (c->times ? c->times : 1); round++) {
+		run_unix(steps, is_unix);
+		wanted(steps, is_unix, want, n);
 		end_open(&t, xs_pair(0));
-		for (k = 0; k < n; k++) {
-			const struct step *s = &c->steps[k];
-
-			want = s->why ? s->xen.ret : is_unix[k].ret;
-			is_xen = s->end == 'T' ? run_step(&t, s, af, want) :
-						 run_remote(k, want);
-			compare(c->steps, k, &is_unix[k], &is_xen);
+		for (k = 0; k < n;) {
+			if (steps[k].end == 'R') {
+				k += run_remote(steps, k, want, is_xen);
+			} else {
+				is_xen[k] = run_step(&t, &steps[k], af, want[k]);
+				k++;
+			}
 		}
-		ctl_write(&(struct request){ -1, 0 }, sizeof(struct request));
+		ctl_write(&(struct request){ 0 }, sizeof(struct request));
+		for (k = 0; k < n; k++)
+			compare(steps, k, &is_unix[k], &is_xen[k]);
 		end_close(&t);
 	}
 	signals(SIG_IGN);
-	free(is_unix);
 }
 
 void oracle_b(const struct test_case *c)
 {
+	struct outcome outcomes[STEPS];
 	struct request request;
-	struct outcome o;
+	int want[STEPS];
 	struct end r;
 
 	signals(count_pipe);
@@ -452,10 +469,12 @@ void oracle_b(const struct test_case *c)
 		end_open(&r, xs_pair(0));
 		for (;;) {
 			ctl_read(&request, sizeof(request));
-			if (request.step < 0)
+			if (!request.count)
 				break;
-			o = run_step(&r, &c->steps[request.step], af, request.expected);
-			ctl_write(&o, sizeof(o));
+			ctl_read(want, request.count * sizeof(*want));
+			for (int k = 0; k < request.count; k++)
+				outcomes[k] = run_step(&r, &c->steps[request.step + k], af, want[k]);
+			ctl_write(outcomes, request.count * sizeof(*outcomes));
 		}
 		end_close(&r);
 	}

@@ -127,18 +127,6 @@ int poll_bits(int fd, int events, int timeout_ms)
 	return p.revents;
 }
 
-/* The bits once they are @want, or those after five seconds: the end of a stream shows
- * in the shared page a moment before the kernel has drawn its conclusions.
- */
-int poll_settled(int fd, int events, int want)
-{
-	int bits, tries;
-
-	for (tries = 0; (bits = poll_bits(fd, events, 0)) != want && tries < 500; tries++)
-		usleep(10000);
-	return bits;
-}
-
 int sock_error_of(int fd)
 {
 	int err = -1;

@@ -90,7 +90,6 @@ void xs_both(int size, int *tx, int *rx);	/* one each way */
 int can_map_rx(void);		/* does this guest map receivers? PV guests do not */
 struct sockaddr_xen xs_name(int fd);
 int poll_bits(int fd, int events, int timeout_ms);
-int poll_settled(int fd, int events, int want);
 int sock_error_of(int fd);
 struct xsock_info xs_info(int fd);
 void nonblock(int fd);
