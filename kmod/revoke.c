@@ -49,8 +49,8 @@ static int xsock_copy_data(struct xsock_ring *ring, struct page **copies)
 		/* The last and the first page may be the same one. */
 		if (copies[i])
 			continue;
-		copies[i] = alloc_page(GFP_KERNEL_ACCOUNT | __GFP_NOWARN |
-				       __GFP_RETRY_MAYFAIL);
+		/* Charged to nobody: a limit must not cost bytes that had arrived. */
+		copies[i] = alloc_page(GFP_KERNEL | __GFP_NOWARN | __GFP_RETRY_MAYFAIL);
 		if (!copies[i])
 			return -ENOMEM;
 		memcpy(page_address(copies[i]), page_address(ring->pages[i]), PAGE_SIZE);
@@ -79,7 +79,7 @@ static u32 xsock_absorb(struct xsock_ring *ring, u32 reason)
 		reason = XSOCK_REASON_PROTOCOL;
 
 	copies = kvcalloc(ring->npages, sizeof(*copies),
-			  GFP_KERNEL_ACCOUNT | __GFP_NOWARN | __GFP_RETRY_MAYFAIL);
+			  GFP_KERNEL | __GFP_NOWARN | __GFP_RETRY_MAYFAIL);
 	if (!copies || xsock_copy_data(ring, copies)) {
 		/* Lost for want of memory: never pretend that the stream ended here. */
 		for (i = 0; copies && i < ring->npages; i++)

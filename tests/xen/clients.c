@@ -60,7 +60,8 @@ static size_t flow_next(struct flow *f, uint8_t *data, size_t most)
 
 static void flow_got(struct flow *f, const uint8_t *data, size_t n)
 {
-	f->wrong |= wrong(data, n, first(other()) + f->got);
+	if (!f->wrong)
+		f->wrong = wrong(data, n, first(other()) + f->got);
 	f->got += n;
 }
 
