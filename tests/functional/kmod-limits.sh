@@ -9,6 +9,8 @@
 . "$(dirname "$0")/../kmod.sh"
 
 push_kmod g1 g2
+before=$(holdings g1 g2)
 check_xsocktest memlock cgroup threads grants channels
 [ -z "${FULL:-}" ] || check_xsocktest thousands
+check_given_back "$before" g1 g2
 check_module_leaves g1 g2
