@@ -167,9 +167,7 @@ static int xsock_poll_ring(struct sock *sk, struct xsock_ring *ring)
 	if (!ring->attached)
 		return ring->role == XSOCK_ROLE_RX && xsock_own_look(ring) &&
 		       xsock_used(&ring->idx) >= least ? XSOCK_READY : XSOCK_SLEEP;
-	spin_lock_irq(&ring->ev_lock);
-	xsock_peer_look(ring);
-	spin_unlock_irq(&ring->ev_lock);
+	xsock_peer_check(ring);
 	if (!xsock_own_look(ring))
 		return XSOCK_BROKEN;
 	if (ring->role == XSOCK_ROLE_RX)

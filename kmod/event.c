@@ -41,6 +41,7 @@ static irqreturn_t xsock_interrupt(int irq, void *data)
 	/*
 	 * News is what has changed since the last event, not since the last look:
 	 * an event whose bytes were read before it came is not the peer's fault.
+	 * The same holds for its state, which somebody may have seen while others sleep.
 	 */
 	if (ring->peer_page) {
 		u64 index = tx ?
@@ -51,8 +52,10 @@ static irqreturn_t xsock_interrupt(int irq, void *data)
 			eoi = 0;
 		ring->last_index = index;
 	}
-	if (xsock_peer_look(ring))
+	xsock_peer_look(ring);
+	if (ring->untold)
 		eoi = 0;
+	ring->untold = 0;
 	if (eoi)
 		ring->stats.events_empty++;
 	else if (ring->sk)

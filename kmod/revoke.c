@@ -199,8 +199,10 @@ void xsock_detach(struct xsock_ring *ring, u32 reason)
 		WRITE_ONCE(ring->sk->sk_err, ring->err);
 		WRITE_ONCE(ring->sk->sk_shutdown, SHUTDOWN_MASK);
 	}
-	if (ring->sk)
+	/* Once for each change: what an event has told of needs no second edge. */
+	if (ring->sk && (ring->err || ring->untold))
 		xsock_wake_all(ring->sk);
+	ring->untold = 0;
 	spin_unlock_irq(&ring->ev_lock);
 	mutex_unlock(&ring->lock);
 

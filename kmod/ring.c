@@ -235,9 +235,7 @@ static struct xsock_ring *xsock_ring_take(struct sock *sk, const struct sockaddr
 		xsock_publish_state(ring, XSOCK_RX_CONNECTED);
 		xsock_event_send(ring);
 		/* What the transmitter did before we had its port came without event. */
-		spin_lock_irq(&ring->ev_lock);
-		xsock_peer_look(ring);
-		spin_unlock_irq(&ring->ev_lock);
+		xsock_peer_check(ring);
 	}
 	mutex_unlock(&ring->lock);
 	return ring;
@@ -296,24 +294,25 @@ void xsock_ring_kick(struct xsock_ring *ring)
  * @ring: with ev_lock held
  *
  * Maps it to the socket and has the work let go of the peer where that is asked
- * for. Returns the bits that are new.
+ * for.
  */
-u32 xsock_peer_look(struct xsock_ring *ring)
+void xsock_peer_look(struct xsock_ring *ring)
 {
 	bool tx = ring->role == XSOCK_ROLE_TX;
 	u32 state, fresh, go, shut = 0;
 	struct sock *sk = ring->sk;
 
 	if (!ring->peer_page)
-		return 0;
+		return;
 	state = tx ? xsock_load_acquire(&((struct xsock_rx_page *)ring->peer_page)->state) &
 		     XSOCK_RX_STATES :
 		     xsock_load_acquire(&((struct xsock_tx_page *)ring->peer_page)->state) &
 		     XSOCK_TX_STATES;
 	fresh = state & ~ring->peer_state;
 	if (!fresh)
-		return 0;
+		return;
 	ring->peer_state |= fresh;
+	ring->untold |= fresh;
 
 	if (tx) {
 		go = fresh & (XSOCK_RX_CLOSED | XSOCK_RX_REVOKED);
@@ -343,7 +342,14 @@ u32 xsock_peer_look(struct xsock_ring *ring)
 			     xsock_load(&((struct xsock_tx_page *)ring->peer_page)->reason);
 	if (go)
 		xsock_ring_kick(ring);
-	return fresh;
+}
+
+/* The same without the lock. */
+void xsock_peer_check(struct xsock_ring *ring)
+{
+	spin_lock_irq(&ring->ev_lock);
+	xsock_peer_look(ring);
+	spin_unlock_irq(&ring->ev_lock);
 }
 
 /* The own index moves while we look: how often to try again. */

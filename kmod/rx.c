@@ -86,11 +86,8 @@ static ssize_t xsock_rx_step(struct sock *sk, struct xsock_ring *ring, struct ms
 	int shutdown;
 
 	/* The end of the stream before the index: nothing can come in between. */
-	if (ring->attached) {
-		spin_lock_irq(&ring->ev_lock);
-		xsock_peer_look(ring);
-		spin_unlock_irq(&ring->ev_lock);
-	}
+	if (ring->attached)
+		xsock_peer_check(ring);
 	shutdown = READ_ONCE(sk->sk_shutdown);
 	if (ring->attached &&
 	    (!xsock_own_look(ring) || !xsock_rx_look(&ring->idx, ring->tx)))

@@ -39,6 +39,9 @@ static ssize_t xsock_tx_step(struct sock *sk, struct xsock_ring *ring, struct ms
 {
 	size_t len;
 
+	/* What the peer has done counts, whether its event has come or not. */
+	if (ring->attached)
+		xsock_peer_check(ring);
 	if (ring->err)
 		return -ring->err;
 	if (!ring->attached || READ_ONCE(sk->sk_shutdown) & SEND_SHUTDOWN)

@@ -75,6 +75,7 @@ struct xsock_stats {
  * @peer_page: where the peer publishes, NULL when it no longer does. &tx->prod or
  *	&rx->cons and the state are read through it.
  * @peer_state: bits of the peer's state seen so far
+ * @untold: ... of which sleepers have not been told: whoever saw them first was no event
  * @last_index: index seen at the last event, to tell empty ones
  * @reason: XSOCK_REASON_* of the revocation
  * @err: errno of the revocation, 0 if there was none
@@ -123,6 +124,7 @@ struct xsock_ring {
 	struct sock		*sk;
 	void			*peer_page;
 	u32			peer_state;
+	u32			untold;
 	u64			last_index;
 	u32			reason;
 	int			err;
@@ -214,7 +216,8 @@ void xsock_ring_put(struct xsock_ring *ring);
 struct xsock_ring *xsock_ring_offer(struct sock *sk, u16 peer, unsigned int npages);
 struct xsock_ring *xsock_ring_accept(struct sock *sk, const struct sockaddr_xen *addr);
 void xsock_ring_kick(struct xsock_ring *ring);
-u32 xsock_peer_look(struct xsock_ring *ring);
+void xsock_peer_look(struct xsock_ring *ring);
+void xsock_peer_check(struct xsock_ring *ring);
 bool xsock_own_look(struct xsock_ring *ring);
 void xsock_publish_state(struct xsock_ring *ring, u32 bits);
 void xsock_ring_close(struct xsock_ring *ring);
