@@ -297,7 +297,7 @@ void xsock_unmap_ring(struct xsock_ring *ring)
 	/* Once, not for each of many rings, lest one process delay a suspend for long. */
 	for (waited = 0; waited < XSOCK_STRAY_MS && !xsock_strays_left() &&
 	     xsock_referenced(ring); waited += 10)
-		msleep(10);
+		fsleep(10 * USEC_PER_MSEC);
 	/*
 	 * What a process has written where a head page begins must not outlive the
 	 * mapping, see xsock_head_read(). Direct I/O may write it once more until then.

@@ -37,3 +37,41 @@ check_equal "TESTS selects" "0: 1 passed, 0 failed, 1 skipped" "$status: $(tail 
 status=0
 TESTS_ROOT="$root/tests" TESTS='no-such' "$TESTS_DIR/run" host > /dev/null 2>&1 || status=$?
 check_equal "a pattern that matches nothing is an error" 1 "$status"
+
+# What a test on Xen leaves behind. Instead of a lab: what would be seen of one, before
+# and after.
+mkdir -p "$root/tests/functional" "$root/tests/lab"
+# shellcheck disable=SC2016 # expanded by the stubs
+printf '#!/bin/bash\n# Proves: nothing\n# Lab: hosts=1 guests=2\n# Limit: 9\necho "assert ok: it holds"\nmv "$SEEN/now" "$SEEN/then"\n' \
+	> "$root/tests/functional/some.sh"
+printf '#!/bin/bash\n' > "$root/tests/lab/lab"
+# shellcheck disable=SC2016 # likewise
+printf '#!/bin/bash\n[ -e "$SEEN/now" ] && cat "$SEEN/now" || cat "$SEEN/after"\n' > "$root/tests/holdings"
+# shellcheck disable=SC2016 # likewise
+printf '#!/bin/bash\ncat "$SEEN/reports"\n' > "$root/tests/reports"
+chmod +x "$root/tests/lab/lab" "$root/tests/holdings" "$root/tests/reports"
+export SEEN=$root TESTS_LINGER=1
+
+# leaves TEXT WANT AFTER REPORTS: what the runner says when that is seen after the test.
+leaves()
+{
+	local out
+	printf 'g1 interrupts 5\ng1 grant-references 519\ng2 interrupts 5\n' > "$root/now"
+	printf %b "$3" > "$root/after"
+	printf %b "$4" > "$root/reports"
+	out=$(TESTS_ROOT="$root/tests" SUITES=trixie TESTS='some-*' LAB_REUSE=1 "$TESTS_DIR/run" lab)
+	echo "$out"
+	check "$1" grep -q -x -- "$2" <<< "$out"
+}
+same='g1 interrupts 5\ng1 grant-references 519\n'
+leaves "nothing left behind" '1 passed, 0 failed, 0 skipped' "${same}g2 interrupts 5\n" ''
+leaves "a guest that is gone holds nothing" '1 passed, 0 failed, 0 skipped' "$same" ''
+leaves "a leak is found" '#   it leaves something behind: g1 grant-references: 519 before, 520 after' \
+	'g1 interrupts 5\ng1 grant-references 520\n' ''
+leaves "what was not measured is no equality" \
+	'#   it leaves something behind: g1 grant-references: 519 before,  after' 'g1 interrupts 5\n' ''
+leaves "a guest that does not answer is told of" \
+	'#   it leaves something behind: g2 does not answer; g2 interrupts: 5 before,  after' \
+	"${same}g2 answers-not 1\n" ''
+leaves "a complaint of a kernel is told of" '#   a kernel complains: g1: WARNING: it is so' \
+	"${same}g2 interrupts 5\n" 'g1: WARNING: it is so\n'
