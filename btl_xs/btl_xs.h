@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * BTL xs: a byte transfer layer that bundles TCP and xensockets.
+ *
+ * Every fragment has a number, by peer and direction, above both wires. A receiver
+ * delivers them in this order, each once, from whichever wire has the next one; a sender
+ * keeps each until it knows that it has arrived. So a sender may choose the wire anew for
+ * each fragment, and what lay on a wire that fails is sent over the other.
+ * Documentation/btl.md has the protocol, who owns a descriptor when, and the locks.
+ *
+ *  btl_xs_component.c  parameters, start and end, progress
+ *  btl_xs_module.c     the BTL interface
+ *  btl_xs_endpoint.c   peers
+ *  btl_xs_send.c       numbering, retention, completion
+ *  btl_xs_receive.c    delivery in order
+ *  btl_xs_path.c       which wire: states, and the conversation about rings
+ *  btl_xs_ring.c       a ring as a queue of frames
+ *  btl_xs_host.c       what is known of this domain: /dev/xensocket
+ *  btl_xs_tcp.c        the wrapped tcp component
+ *  btl_xs_frag.c       descriptors
+ */
+#ifndef MCA_BTL_XS_H
+#define MCA_BTL_XS_H
+
+#include "btl_xs_compat.h"
+
+#include "opal/class/opal_free_list.h"
+#include "opal/class/opal_hash_table.h"
+#include "opal/util/output.h"
+
+BEGIN_C_DECLS
+
+/**
+ * XS BTL component
+ */
+struct mca_btl_xs_component_t {
+    mca_btl_base_component_3_0_0_t super;
+
+    /* parameters */
+    int free_list_num;         /**< descriptors made at the start, by list */
+    int free_list_max;         /**< most descriptors, by list */
+    int free_list_inc;         /**< descriptors made at a time */
+    bool enable;               /**< use xensockets at all */
+    size_t ring_size;          /**< bytes in a ring */
+    size_t window;             /**< bytes for a peer that are taken over at once */
+    unsigned int debug_flip;   /**< change the wire each so many fragments */
+    unsigned int debug_revoke; /**< give the ring up each so many fragments */
+
+    opal_mutex_t lock;            /**< endpoints, by_name */
+    opal_list_t endpoints;        /**< all peers */
+    opal_hash_table_t by_name;    /**< ... by process name */
+    struct mca_btl_base_endpoint_t *rings; /**< peers that have had a ring */
+    mca_btl_xs_atomic_t progressing;       /**< a thread is in progress(), or a peer leaves */
+
+    opal_free_list_t frags_small; /**< control frames and small fragments */
+    opal_free_list_t frags_eager;
+    opal_free_list_t frags_max;
+};
+typedef struct mca_btl_xs_component_t mca_btl_xs_component_t;
+
+OPAL_DECLSPEC extern mca_btl_xs_component_t mca_btl_xs_component;
+
+/**
+ * XS BTL module: there is one
+ */
+struct mca_btl_xs_module_t {
+    mca_btl_base_module_t super;
+    mca_btl_base_module_error_cb_fn_t error_cb;
+};
+typedef struct mca_btl_xs_module_t mca_btl_xs_module_t;
+
+extern mca_btl_xs_module_t mca_btl_xs;
+
+/* Data of a small descriptor; the usual size of a message is less. */
+#define MCA_BTL_XS_SMALL 1024
+
+/* Levels of verbosity (btl_base_verbose). */
+#define MCA_BTL_XS_VERBOSE_PATH 10
+#define MCA_BTL_XS_VERBOSE_DETAIL 30
+
+#define MCA_BTL_XS_VERBOSE(level, ...) \
+    opal_output_verbose(level, opal_btl_base_framework.framework_output, "btl:xs: " __VA_ARGS__)
+
+/* Makes the progress function look after the rings of @endpoint. */
+void mca_btl_xs_component_add_rings(struct mca_btl_base_endpoint_t *endpoint);
+
+/* Makes it forget @endpoint, which is about to be freed. */
+void mca_btl_xs_component_remove_rings(struct mca_btl_base_endpoint_t *endpoint);
+
+END_C_DECLS
+
+#endif /* MCA_BTL_XS_H */

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What differs between Open MPI 4.1 (BTL 3.1) and 5.0 (BTL 3.3), all of it.
+ */
+#ifndef MCA_BTL_XS_COMPAT_H
+#define MCA_BTL_XS_COMPAT_H
+
+#include "opal_config.h"
+
+#include "opal/mca/base/base.h"
+#include "opal/mca/base/mca_base_component_repository.h"
+#include "opal/mca/btl/base/base.h"
+#include "opal/mca/btl/btl.h"
+#include "opal/util/proc.h"
+
+#if OPAL_MAJOR_VERSION >= 5
+
+#    include "opal/mca/pmix/pmix-internal.h"
+#    include "opal/mca/threads/mutex.h"
+#    include "opal/util/event.h"
+
+#    define MCA_BTL_XS_MODEX_SCOPE PMIX_GLOBAL
+
+typedef opal_atomic_int32_t mca_btl_xs_atomic_t;
+
+/* Names the parameters of a receive callback, of which only the segments are used. */
+#    define MCA_BTL_XS_RECEIVE_CALLBACK(name, received) \
+        void name(struct mca_btl_base_module_t *btl, const mca_btl_base_receive_descriptor_t *received)
+
+static inline char *mca_btl_xs_compat_hostname(const opal_proc_t *proc)
+{
+    return opal_get_proc_hostname(proc);
+}
+
+#else
+
+#    include "opal/mca/event/event.h"
+#    include "opal/mca/pmix/pmix.h"
+#    include "opal/threads/mutex.h"
+
+#    define MCA_BTL_XS_MODEX_SCOPE OPAL_PMIX_GLOBAL
+
+typedef volatile int32_t mca_btl_xs_atomic_t;
+
+#    define MCA_BTL_XS_RECEIVE_CALLBACK(name, received)                    \
+        void name(struct mca_btl_base_module_t *btl, mca_btl_base_tag_t tag, \
+                  mca_btl_base_descriptor_t *received, void *cbdata)
+
+static inline char *mca_btl_xs_compat_hostname(const opal_proc_t *proc)
+{
+    return strdup(NULL == proc->proc_hostname ? "unknown" : proc->proc_hostname);
+}
+
+#endif
+
+/* Hands a fragment to whoever has registered for its tag. */
+static inline void mca_btl_xs_compat_deliver(mca_btl_base_module_t *btl,
+                                             struct mca_btl_base_endpoint_t *endpoint,
+                                             mca_btl_base_tag_t tag,
+                                             mca_btl_base_segment_t *segment)
+{
+    mca_btl_active_message_callback_t *reg = mca_btl_base_active_message_trigger + tag;
+#if OPAL_MAJOR_VERSION >= 5
+    const mca_btl_base_receive_descriptor_t received = {.endpoint = endpoint,
+                                                        .des_segments = segment,
+                                                        .des_segment_count = 1,
+                                                        .tag = tag,
+                                                        .cbdata = reg->cbdata};
+
+    reg->cbfunc(btl, &received);
+#else
+    mca_btl_base_descriptor_t received = {.des_segments = segment, .des_segment_count = 1};
+
+    (void) endpoint;
+    reg->cbfunc(btl, tag, &received, reg->cbdata);
+#endif
+}
+
+#endif /* MCA_BTL_XS_COMPAT_H */

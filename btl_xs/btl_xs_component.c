@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "btl_xs.h"
+
+#include <signal.h>
+
+#include "opal/runtime/opal_progress.h"
+
+#include "btl_xs_endpoint.h"
+#include "btl_xs_frag.h"
+#include "btl_xs_host.h"
+#include "btl_xs_receive.h"
+#include "btl_xs_send.h"
+#include "btl_xs_tcp.h"
+
+static int mca_btl_xs_component_register(void);
+static int mca_btl_xs_component_open(void);
+static int mca_btl_xs_component_close(void);
+static mca_btl_base_module_t **mca_btl_xs_component_init(int *num_btls,
+                                                         bool enable_progress_threads,
+                                                         bool enable_mpi_threads);
+
+mca_btl_xs_component_t mca_btl_xs_component = {
+    .super =
+        {
+            .btl_version =
+                {
+                    MCA_BTL_DEFAULT_VERSION("xs"),
+                    .mca_open_component = mca_btl_xs_component_open,
+                    .mca_close_component = mca_btl_xs_component_close,
+                    .mca_register_component_params = mca_btl_xs_component_register,
+                },
+            .btl_data = {.param_field = MCA_BASE_METADATA_PARAM_NONE},
+            .btl_init = mca_btl_xs_component_init,
+        },
+};
+
+#ifdef MCA_BASE_COMPONENT_INIT
+MCA_BASE_COMPONENT_INIT(opal, btl, xs)
+#endif
+
+static void mca_btl_xs_param(const char *name, const char *help, mca_base_var_type_t type,
+                             mca_base_var_info_lvl_t level, void *storage)
+{
+    (void) mca_base_component_var_register(&mca_btl_xs_component.super.btl_version, name, help,
+                                           type, NULL, 0, 0, level, MCA_BASE_VAR_SCOPE_READONLY,
+                                           storage);
+}
+
+static int mca_btl_xs_component_register(void)
+{
+    (void) mca_base_var_group_component_register(&mca_btl_xs_component.super.btl_version,
+                                                 "TCP and, between guests of one Xen host, "
+                                                 "shared memory by xensockets");
+
+    mca_btl_xs_component.enable = true;
+    mca_btl_xs_param("enable",
+                     "Use xensockets where both processes are in guests of one Xen host "
+                     "(default: true). With false all traffic goes over TCP.",
+                     MCA_BASE_VAR_TYPE_BOOL, OPAL_INFO_LVL_2, &mca_btl_xs_component.enable);
+    mca_btl_xs_component.ring_size = 128 * 1024;
+    mca_btl_xs_param("ring_size",
+                     "Bytes of shared memory by peer and direction, rounded up to a power of two, "
+                     "4096 to 16777216 (default: 131072). Memory is shared with peers that there "
+                     "is traffic with.",
+                     MCA_BASE_VAR_TYPE_SIZE_T, OPAL_INFO_LVL_4, &mca_btl_xs_component.ring_size);
+    mca_btl_xs_component.window = 4 * 1024 * 1024;
+    mca_btl_xs_param("window",
+                     "Bytes that may be on their way to a peer over TCP before a send of a small "
+                     "message waits for the peer (default: 4194304). As much memory may be used "
+                     "for each peer.",
+                     MCA_BASE_VAR_TYPE_SIZE_T, OPAL_INFO_LVL_5, &mca_btl_xs_component.window);
+    mca_btl_xs_param("free_list_num", "Descriptors of each size made at the start (default: 8)",
+                     MCA_BASE_VAR_TYPE_INT, OPAL_INFO_LVL_9, &mca_btl_xs_component.free_list_num);
+    mca_btl_xs_component.free_list_num = 8;
+    mca_btl_xs_component.free_list_max = -1;
+    mca_btl_xs_component.free_list_inc = 32;
+    mca_btl_xs_param("free_list_max",
+                     "Most descriptors of each size, -1: no limit (default: -1)",
+                     MCA_BASE_VAR_TYPE_INT, OPAL_INFO_LVL_9, &mca_btl_xs_component.free_list_max);
+    mca_btl_xs_param("free_list_inc", "Descriptors made at a time (default: 32)",
+                     MCA_BASE_VAR_TYPE_INT, OPAL_INFO_LVL_9, &mca_btl_xs_component.free_list_inc);
+    mca_btl_xs_component.debug_flip = 0;
+    mca_btl_xs_param("debug_flip",
+                     "For tests: while there is shared memory, change between it and TCP each so "
+                     "many fragments (default: 0, never)",
+                     MCA_BASE_VAR_TYPE_UNSIGNED_INT, OPAL_INFO_LVL_9,
+                     &mca_btl_xs_component.debug_flip);
+    mca_btl_xs_component.debug_revoke = 0;
+    mca_btl_xs_param("debug_revoke",
+                     "For tests: after each so many fragments through shared memory give it up, "
+                     "fall back to TCP and begin anew (default: 0, never)",
+                     MCA_BASE_VAR_TYPE_UNSIGNED_INT, OPAL_INFO_LVL_9,
+                     &mca_btl_xs_component.debug_revoke);
+
+    /* Above tcp, below shared memory inside one guest. */
+    mca_btl_xs.super.btl_exclusivity = MCA_BTL_EXCLUSIVITY_LOW + 200;
+    mca_btl_xs.super.btl_eager_limit = 16 * 1024;
+    mca_btl_xs.super.btl_rndv_eager_limit = 16 * 1024;
+    mca_btl_xs.super.btl_max_send_size = 128 * 1024;
+    mca_btl_xs.super.btl_flags = MCA_BTL_FLAGS_SEND;
+    mca_btl_xs.super.btl_bandwidth = 10000;
+    mca_btl_xs.super.btl_latency = 2;
+    (void) mca_btl_base_param_register(&mca_btl_xs_component.super.btl_version, &mca_btl_xs.super);
+    return OPAL_SUCCESS;
+}
+
+static int mca_btl_xs_component_open(void)
+{
+    OBJ_CONSTRUCT(&mca_btl_xs_component.lock, opal_mutex_t);
+    OBJ_CONSTRUCT(&mca_btl_xs_component.endpoints, opal_list_t);
+    OBJ_CONSTRUCT(&mca_btl_xs_component.by_name, opal_hash_table_t);
+    OBJ_CONSTRUCT(&mca_btl_xs_component.frags_small, opal_free_list_t);
+    OBJ_CONSTRUCT(&mca_btl_xs_component.frags_eager, opal_free_list_t);
+    OBJ_CONSTRUCT(&mca_btl_xs_component.frags_max, opal_free_list_t);
+    mca_btl_xs_component.rings = NULL;
+    mca_btl_xs_component.progressing = 0;
+    return mca_btl_xs_tcp_open();
+}
+
+static int mca_btl_xs_component_close(void)
+{
+    mca_btl_xs_tcp_close();
+    OBJ_DESTRUCT(&mca_btl_xs_component.frags_max);
+    OBJ_DESTRUCT(&mca_btl_xs_component.frags_eager);
+    OBJ_DESTRUCT(&mca_btl_xs_component.frags_small);
+    OBJ_DESTRUCT(&mca_btl_xs_component.by_name);
+    OBJ_DESTRUCT(&mca_btl_xs_component.endpoints);
+    OBJ_DESTRUCT(&mca_btl_xs_component.lock);
+    return OPAL_SUCCESS;
+}
+
+/* tcp writes to connections whose peer may have died; that is an error, not the end. */
+static void mca_btl_xs_component_ignore_sigpipe(void)
+{
+    struct sigaction action;
+
+    if (0 == sigaction(SIGPIPE, NULL, &action) && SIG_DFL == action.sa_handler) {
+        action.sa_handler = SIG_IGN;
+        (void) sigaction(SIGPIPE, &action, NULL);
+    }
+}
+
+static mca_btl_base_module_t **mca_btl_xs_component_init(int *num_btls,
+                                                         bool enable_progress_threads,
+                                                         bool enable_mpi_threads)
+{
+    mca_btl_base_module_t **btls;
+    size_t limit;
+
+    *num_btls = 0;
+    if (OPAL_SUCCESS != mca_btl_xs_tcp_init(enable_progress_threads, enable_mpi_threads)) {
+        return NULL;
+    }
+    limit = mca_btl_xs_tcp_limit();
+    if (mca_btl_xs.super.btl_max_send_size > limit) {
+        mca_btl_xs.super.btl_max_send_size = limit;
+    }
+    if (mca_btl_xs.super.btl_eager_limit > mca_btl_xs.super.btl_max_send_size) {
+        mca_btl_xs.super.btl_eager_limit = mca_btl_xs.super.btl_max_send_size;
+    }
+    if (mca_btl_xs.super.btl_rndv_eager_limit > mca_btl_xs.super.btl_eager_limit) {
+        mca_btl_xs.super.btl_rndv_eager_limit = mca_btl_xs.super.btl_eager_limit;
+    }
+    mca_btl_xs.super.btl_flags |= mca_btl_xs_tcp_flags();
+    btls = malloc(sizeof(*btls));
+    if (NULL == btls || OPAL_SUCCESS != mca_btl_xs_frag_init()
+        || OPAL_SUCCESS != opal_hash_table_init(&mca_btl_xs_component.by_name, 64)
+        || OPAL_SUCCESS != mca_btl_xs_endpoint_publish()) {
+        free(btls);
+        mca_btl_xs_tcp_fini();
+        return NULL;
+    }
+    mca_btl_xs_component_ignore_sigpipe();
+    mca_btl_xs_host_init();
+    btls[0] = &mca_btl_xs.super;
+    *num_btls = 1;
+    return btls;
+}
+
+/* Rings of one peer; returns the number of fragments that have come. */
+static int mca_btl_xs_component_progress_one(mca_btl_xs_endpoint_t *endpoint)
+{
+    static unsigned int calls;
+    int delivered = 0;
+
+    if (NULL != endpoint->rx_ring) {
+        delivered = mca_btl_xs_receive_all(endpoint);
+    }
+    /* A ring that has ended is also found by the next who sends: no need to hurry. */
+    if (MCA_BTL_XS_PATH_XS == endpoint->tx_path && 0 == ++calls % 64) {
+        OPAL_THREAD_LOCK(&endpoint->lock);
+        if (MCA_BTL_XS_PATH_XS == endpoint->tx_path
+            && !mca_btl_xs_ring_alive(endpoint->tx_ring)) {
+            mca_btl_xs_path_event(endpoint, MCA_BTL_XS_EVENT_REVOKED);
+        }
+        OPAL_THREAD_UNLOCK(&endpoint->lock);
+    }
+    if (OPAL_UNLIKELY(!opal_list_is_empty(&endpoint->tx_pending) || endpoint->tx_resync)) {
+        mca_btl_xs_send_pending(endpoint);
+    }
+    return delivered;
+}
+
+static int mca_btl_xs_component_progress(void)
+{
+    mca_btl_xs_endpoint_t *endpoint;
+    int delivered = 0;
+
+    /* Others may do so when we are through, also those that we call. */
+    if (0 != opal_atomic_swap_32(&mca_btl_xs_component.progressing, 1)) {
+        return 0;
+    }
+    for (endpoint = mca_btl_xs_component.rings; NULL != endpoint; endpoint = endpoint->next_ring) {
+        delivered += mca_btl_xs_component_progress_one(endpoint);
+    }
+    opal_atomic_wmb();
+    mca_btl_xs_component.progressing = 0;
+    return delivered;
+}
+
+void mca_btl_xs_component_add_rings(mca_btl_xs_endpoint_t *endpoint)
+{
+    if (endpoint->has_rings) {
+        return;
+    }
+    OPAL_THREAD_LOCK(&mca_btl_xs_component.lock);
+    endpoint->has_rings = true;
+    endpoint->next_ring = mca_btl_xs_component.rings;
+    opal_atomic_wmb();
+    mca_btl_xs_component.rings = endpoint;
+    OPAL_THREAD_UNLOCK(&mca_btl_xs_component.lock);
+    /* Only now, so that processes without rings do not pay for it. */
+    opal_progress_register(mca_btl_xs_component_progress);
+}
+
+void mca_btl_xs_component_remove_rings(mca_btl_xs_endpoint_t *endpoint)
+{
+    mca_btl_xs_endpoint_t **at;
+
+    if (!endpoint->has_rings) {
+        return;
+    }
+    while (0 != opal_atomic_swap_32(&mca_btl_xs_component.progressing, 1)) {
+        continue;
+    }
+    OPAL_THREAD_LOCK(&mca_btl_xs_component.lock);
+    for (at = &mca_btl_xs_component.rings; *at != endpoint; at = &(*at)->next_ring) {
+        continue;
+    }
+    *at = endpoint->next_ring;
+    endpoint->has_rings = false;
+    if (NULL == mca_btl_xs_component.rings) {
+        opal_progress_unregister(mca_btl_xs_component_progress);
+    }
+    OPAL_THREAD_UNLOCK(&mca_btl_xs_component.lock);
+    opal_atomic_wmb();
+    mca_btl_xs_component.progressing = 0;
+}

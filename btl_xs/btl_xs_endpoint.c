@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "btl_xs_endpoint.h"
+
+#include <time.h>
+
+#include "opal/runtime/opal_progress.h"
+#include "opal/util/show_help.h"
+
+#include "btl_xs_receive.h"
+#include "btl_xs_send.h"
+
+/* How long a leaving process tries to send what it has promised to send. */
+#define MCA_BTL_XS_DRAIN_SECONDS 10
+
+/**
+ * What a process says of itself before there is a connection.
+ */
+struct mca_btl_xs_modex_t {
+    uint32_t version; /**< MCA_BTL_XS_WIRE_VERSION */
+    uint32_t reserved;
+};
+typedef struct mca_btl_xs_modex_t mca_btl_xs_modex_t;
+
+static void mca_btl_xs_endpoint_construct(mca_btl_xs_endpoint_t *endpoint)
+{
+    memset((char *) endpoint + sizeof(endpoint->super), 0,
+           sizeof(*endpoint) - sizeof(endpoint->super));
+    OBJ_CONSTRUCT(&endpoint->lock, opal_mutex_t);
+    OBJ_CONSTRUCT(&endpoint->tx_pending, opal_list_t);
+    OBJ_CONSTRUCT(&endpoint->tx_retained, opal_list_t);
+    OBJ_CONSTRUCT(&endpoint->rx_early, opal_list_t);
+}
+
+static void mca_btl_xs_endpoint_destruct(mca_btl_xs_endpoint_t *endpoint)
+{
+    opal_list_item_t *item;
+
+    mca_btl_xs_ring_close(endpoint->tx_ring);
+    mca_btl_xs_ring_close(endpoint->rx_ring);
+    free(endpoint->links);
+    while (NULL != (item = opal_list_remove_first(&endpoint->rx_early))) {
+        free(item);
+    }
+    opal_list_join(&endpoint->tx_pending, opal_list_get_end(&endpoint->tx_pending),
+                   &endpoint->tx_retained);
+    while (NULL != (item = opal_list_remove_first(&endpoint->tx_pending))) {
+        mca_btl_xs_frag_return((mca_btl_xs_frag_t *) item);
+    }
+    OBJ_DESTRUCT(&endpoint->tx_pending);
+    OBJ_DESTRUCT(&endpoint->tx_retained);
+    OBJ_DESTRUCT(&endpoint->rx_early);
+    OBJ_DESTRUCT(&endpoint->lock);
+}
+
+OBJ_CLASS_INSTANCE(mca_btl_xs_endpoint_t, opal_list_item_t, mca_btl_xs_endpoint_construct,
+                   mca_btl_xs_endpoint_destruct);
+
+int mca_btl_xs_endpoint_publish(void)
+{
+    mca_btl_xs_modex_t modex = {.version = MCA_BTL_XS_WIRE_VERSION};
+    int rc;
+
+    OPAL_MODEX_SEND(rc, MCA_BTL_XS_MODEX_SCOPE, &mca_btl_xs_component.super.btl_version, &modex,
+                    sizeof(modex));
+    return rc;
+}
+
+/* Does the peer have xs, of our version? */
+static bool mca_btl_xs_endpoint_possible(opal_proc_t *proc)
+{
+    mca_btl_xs_modex_t *modex = NULL;
+    size_t size = 0;
+    bool possible;
+    int rc;
+
+    OPAL_MODEX_RECV(rc, &mca_btl_xs_component.super.btl_version, &proc->proc_name,
+                    (void **) &modex, &size);
+    possible = OPAL_SUCCESS == rc && sizeof(*modex) <= size
+               && MCA_BTL_XS_WIRE_VERSION == modex->version;
+    if (OPAL_SUCCESS == rc) {
+        free(modex);
+    }
+    return possible;
+}
+
+static uint64_t mca_btl_xs_endpoint_key(opal_process_name_t name)
+{
+    return (uint64_t) name.jobid << 32 | name.vpid;
+}
+
+static mca_btl_xs_endpoint_t *mca_btl_xs_endpoint_create(opal_proc_t *proc)
+{
+    mca_btl_xs_endpoint_t *endpoint = OBJ_NEW(mca_btl_xs_endpoint_t);
+
+    if (NULL == endpoint) {
+        return NULL;
+    }
+    endpoint->proc = proc;
+    endpoint->link_count = mca_btl_xs_tcp_add_proc(proc, &endpoint->links);
+    if (0 == endpoint->link_count) {
+        OBJ_RELEASE(endpoint);
+        return NULL;
+    }
+    opal_list_append(&mca_btl_xs_component.endpoints, &endpoint->super);
+    opal_hash_table_set_value_uint64(&mca_btl_xs_component.by_name,
+                                     mca_btl_xs_endpoint_key(proc->proc_name), endpoint);
+    return endpoint;
+}
+
+mca_btl_xs_endpoint_t *mca_btl_xs_endpoint_get(opal_proc_t *proc)
+{
+    mca_btl_xs_endpoint_t *endpoint = NULL;
+
+    OPAL_THREAD_LOCK(&mca_btl_xs_component.lock);
+    if (OPAL_SUCCESS
+            != opal_hash_table_get_value_uint64(&mca_btl_xs_component.by_name,
+                                                mca_btl_xs_endpoint_key(proc->proc_name),
+                                                (void **) &endpoint)
+        && mca_btl_xs_endpoint_possible(proc)) {
+        endpoint = mca_btl_xs_endpoint_create(proc);
+    }
+    OPAL_THREAD_UNLOCK(&mca_btl_xs_component.lock);
+    return endpoint;
+}
+
+mca_btl_xs_endpoint_t *mca_btl_xs_endpoint_find(opal_process_name_t name)
+{
+    mca_btl_xs_endpoint_t *endpoint = NULL;
+    opal_proc_t *proc;
+
+    OPAL_THREAD_LOCK(&mca_btl_xs_component.lock);
+    (void) opal_hash_table_get_value_uint64(&mca_btl_xs_component.by_name,
+                                            mca_btl_xs_endpoint_key(name), (void **) &endpoint);
+    OPAL_THREAD_UNLOCK(&mca_btl_xs_component.lock);
+    if (OPAL_LIKELY(NULL != endpoint)) {
+        return endpoint;
+    }
+    /* It was faster than the layer above. */
+    proc = opal_proc_for_name(name);
+    return NULL == proc ? NULL : mca_btl_xs_endpoint_get(proc);
+}
+
+/* Is anything that the layer above believes to be sent still here? */
+static bool mca_btl_xs_endpoint_unsent(mca_btl_xs_endpoint_t *endpoint)
+{
+    mca_btl_xs_frag_t *frag;
+    bool unsent;
+
+    OPAL_THREAD_LOCK(&endpoint->lock);
+    unsent = !opal_list_is_empty(&endpoint->tx_pending) || endpoint->tx_resync;
+    OPAL_LIST_FOREACH (frag, &endpoint->tx_retained, mca_btl_xs_frag_t) {
+        unsent = unsent || 1 < frag->references;
+    }
+    OPAL_THREAD_UNLOCK(&endpoint->lock);
+    return unsent && !endpoint->lost;
+}
+
+static void mca_btl_xs_endpoint_report(mca_btl_xs_endpoint_t *endpoint)
+{
+    const mca_btl_xs_counters_t *counters = &endpoint->counters;
+
+    MCA_BTL_XS_VERBOSE(MCA_BTL_XS_VERBOSE_PATH,
+                       "%s: tcp_frags=%lu tcp_bytes=%lu xs_frags=%lu xs_bytes=%lu switches=%lu "
+                       "fallbacks=%lu resent=%lu probes=%lu ring_full=%lu duplicates=%lu "
+                       "early=%lu",
+                       OPAL_NAME_PRINT(endpoint->proc->proc_name),
+                       (unsigned long) counters->tcp_frags, (unsigned long) counters->tcp_bytes,
+                       (unsigned long) counters->xs_frags, (unsigned long) counters->xs_bytes,
+                       (unsigned long) counters->switches, (unsigned long) counters->fallbacks,
+                       (unsigned long) counters->resent, (unsigned long) counters->probes,
+                       (unsigned long) counters->ring_full, (unsigned long) counters->duplicates,
+                       (unsigned long) counters->early);
+}
+
+void mca_btl_xs_endpoint_put(mca_btl_xs_endpoint_t *endpoint)
+{
+    time_t end = time(NULL) + MCA_BTL_XS_DRAIN_SECONDS;
+
+    while (mca_btl_xs_endpoint_unsent(endpoint) && time(NULL) <= end) {
+        opal_progress();
+        mca_btl_xs_send_pending(endpoint);
+    }
+    mca_btl_xs_endpoint_report(endpoint);
+    mca_btl_xs_component_remove_rings(endpoint);
+    OPAL_THREAD_LOCK(&mca_btl_xs_component.lock);
+    opal_list_remove_item(&mca_btl_xs_component.endpoints, &endpoint->super);
+    opal_hash_table_remove_value_uint64(&mca_btl_xs_component.by_name,
+                                        mca_btl_xs_endpoint_key(endpoint->proc->proc_name));
+    OPAL_THREAD_UNLOCK(&mca_btl_xs_component.lock);
+    mca_btl_xs_tcp_del_proc(endpoint->proc, endpoint->links, endpoint->link_count);
+    OBJ_RELEASE(endpoint);
+}
+
+void mca_btl_xs_endpoint_lost(mca_btl_xs_endpoint_t *endpoint)
+{
+    char *host;
+
+    if (endpoint->lost) {
+        return;
+    }
+    endpoint->lost = true;
+    host = mca_btl_xs_compat_hostname(endpoint->proc);
+    opal_show_help("help-mpi-btl-xs.txt", "connection lost", true, opal_process_info.nodename,
+                   getpid(), OPAL_NAME_PRINT(endpoint->proc->proc_name), host);
+    free(host);
+    if (NULL != mca_btl_xs.error_cb) {
+        mca_btl_xs.error_cb(&mca_btl_xs.super, MCA_BTL_ERROR_FLAGS_FATAL, endpoint->proc,
+                            "TCP connection lost");
+    }
+}

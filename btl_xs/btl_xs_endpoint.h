@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef MCA_BTL_XS_ENDPOINT_H
+#define MCA_BTL_XS_ENDPOINT_H
+
+#include "btl_xs.h"
+#include "btl_xs_path.h"
+#include "btl_xs_ring.h"
+#include "btl_xs_tcp.h"
+
+BEGIN_C_DECLS
+
+/**
+ * What is counted for a peer; said at verbose level 10 when it leaves.
+ */
+struct mca_btl_xs_counters_t {
+    uint64_t tcp_frags;    /**< fragments sent over TCP, repeated ones included */
+    uint64_t tcp_bytes;    /**< ... bytes of data in them */
+    uint64_t xs_frags;     /**< fragments sent over rings */
+    uint64_t xs_bytes;
+    uint64_t switches;     /**< changes from TCP to a ring */
+    uint64_t fallbacks;    /**< changes from a ring to TCP */
+    uint64_t resent;       /**< fragments left on a ring and sent again over TCP */
+    uint64_t probes;       /**< rings offered */
+    uint64_t ring_full;    /**< times a fragment had to wait for room */
+    uint64_t duplicates;   /**< fragments that had arrived before */
+    uint64_t early;        /**< fragments that came before their turn */
+};
+typedef struct mca_btl_xs_counters_t mca_btl_xs_counters_t;
+
+/**
+ * A peer. Two processes may send to each other at the same time, and do not know of each
+ * other's locks: what belongs to sending and what belongs to receiving is independent.
+ *
+ * @tx_busy and @rx_busy are taken under the lock and then allow to work without it: who
+ * finds one taken leaves the work in a list and the owner does it. So nobody holds a lock
+ * while he calls the layer above, or tcp, and either may call us again.
+ */
+struct mca_btl_base_endpoint_t {
+    opal_list_item_t super;
+    opal_proc_t *proc;
+    mca_btl_xs_link_t *links; /**< ways over TCP */
+    int link_count;
+    unsigned int next_link;
+    opal_mutex_t lock;
+    mca_btl_xs_counters_t counters;
+    bool lost; /**< a TCP connection has failed, which has been said */
+
+    /* sending */
+    bool tx_busy;             /**< somebody moves fragments from tx_pending to a wire */
+    opal_list_t tx_pending;   /**< not numbered yet */
+    uint64_t tx_next;         /**< number of the next fragment */
+    opal_list_t tx_retained;  /**< by number: sent over TCP and not covered */
+    size_t tx_held;           /**< bytes in tx_pending and tx_retained that were taken over */
+    mca_btl_xs_path_t tx_path;
+    mca_btl_xs_ring_t *tx_ring; /**< there in states offered and xs, and for resync */
+    bool tx_resync;           /**< what is left on tx_ring is to be sent over TCP */
+    uint64_t tx_resync_end;   /**< number behind the last fragment of the resync */
+    uint32_t tx_generation;   /**< of the last offer */
+
+    /* receiving */
+    bool rx_busy;             /**< somebody delivers */
+    uint64_t rx_next;         /**< number of the fragment whose turn it is */
+    opal_list_t rx_early;     /**< by number: came before their turn */
+    mca_btl_xs_ring_t *rx_ring;
+    bool rx_offered;          /**< rx_offer waits to be taken up by the next who delivers */
+    bool rx_forget;           /**< rx_ring is to be given up, after what is on it */
+    mca_btl_xs_offer_t rx_offer;
+    uint64_t rx_said;         /**< covered number last sent */
+    uint64_t rx_waited;       /**< number behind the last one that the peer waits for */
+    unsigned int rx_silent_frags; /**< fragments over TCP since rx_said was sent */
+    size_t rx_silent_bytes;
+
+    /* whether to use rings */
+    bool contacted;           /**< there has been traffic */
+    uint64_t told_epoch;      /**< of this domain, last HELLO sent; 0: none */
+    bool peer_available;
+    uint16_t peer_domid;
+    uint64_t peer_epoch;      /**< of its last HELLO; 0: none */
+    uint64_t tried_epoch;     /**< of this domain and ... */
+    uint64_t tried_peer_epoch; /**< ... of the peer's when a ring was last offered */
+
+    struct mca_btl_base_endpoint_t *next_ring; /**< in mca_btl_xs_component.rings */
+    bool has_rings;
+};
+typedef struct mca_btl_base_endpoint_t mca_btl_xs_endpoint_t;
+
+OBJ_CLASS_DECLARATION(mca_btl_xs_endpoint_t);
+
+/* Tells all processes that this one has xs. */
+int mca_btl_xs_endpoint_publish(void);
+
+/* The peer, made if it is reachable and not there yet. */
+mca_btl_xs_endpoint_t *mca_btl_xs_endpoint_get(opal_proc_t *proc);
+
+/* ... by its name, as it has sent something. */
+mca_btl_xs_endpoint_t *mca_btl_xs_endpoint_find(opal_process_name_t name);
+
+/* Sends what can still be sent, and frees it. */
+void mca_btl_xs_endpoint_put(mca_btl_xs_endpoint_t *endpoint);
+
+/* TCP has failed. */
+void mca_btl_xs_endpoint_lost(mca_btl_xs_endpoint_t *endpoint);
+
+END_C_DECLS
+
+#endif /* MCA_BTL_XS_ENDPOINT_H */

@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "btl_xs_host.h"
+
+#include <sys/inotify.h>
+#include <unistd.h>
+
+#include "btl_xs_endpoint.h"
+
+mca_btl_xs_host_t mca_btl_xs_host;
+
+static struct {
+    int control;            /* /dev/xensocket, or -1 */
+    opal_event_t changed;
+    int notify;             /* inotify: /dev while there is no module, or the device */
+    opal_event_t noticed;
+} host = {.control = -1, .notify = -1};
+
+static void mca_btl_xs_host_close(void)
+{
+    if (-1 != host.control) {
+        opal_event_del(&host.changed);
+        close(host.control);
+        host.control = -1;
+    }
+}
+
+static void mca_btl_xs_host_changed(int fd, short flags, void *context);
+
+/*
+ * Opens the device, which says what there is to know. It stays open, and so keeps the
+ * module, only while there is use for that: after a quiesce the module may be replaced.
+ */
+static bool mca_btl_xs_host_open(struct xsock_status *status)
+{
+    if (-1 == host.control) {
+        host.control = xsock_ctl_open(false);
+        if (host.control < 0) {
+            host.control = -1;
+            return false;
+        }
+        opal_event_set(opal_sync_event_base, &host.changed, host.control,
+                       OPAL_EV_READ | OPAL_EV_PERSIST, mca_btl_xs_host_changed, NULL);
+        opal_event_add(&host.changed, NULL);
+    }
+    if (0 != xsock_ctl_read(host.control, status)) {
+        mca_btl_xs_host_close();
+        return false;
+    }
+    return true;
+}
+
+/* Peers may come while we are at it, and learn from the first contact. */
+static void mca_btl_xs_host_tell_all(void)
+{
+    mca_btl_xs_endpoint_t *endpoint, **all;
+    size_t count = 0;
+
+    OPAL_THREAD_LOCK(&mca_btl_xs_component.lock);
+    all = malloc(opal_list_get_size(&mca_btl_xs_component.endpoints) * sizeof(*all));
+    if (NULL != all) {
+        OPAL_LIST_FOREACH (endpoint, &mca_btl_xs_component.endpoints, mca_btl_xs_endpoint_t) {
+            all[count++] = endpoint;
+        }
+    }
+    OPAL_THREAD_UNLOCK(&mca_btl_xs_component.lock);
+    for (size_t i = 0; i < count; i++) {
+        mca_btl_xs_path_host_changed(all[i]);
+    }
+    free(all);
+}
+
+static void mca_btl_xs_host_update(void)
+{
+    struct xsock_status status = {.version = 0};
+    mca_btl_xs_host_t before = mca_btl_xs_host;
+    static uint64_t module_epoch;
+    bool open;
+
+    open = mca_btl_xs_host_open(&status);
+    mca_btl_xs_host.available = open && XSOCK_CTL_RUNNING == status.state;
+    mca_btl_xs_host.domid = open ? status.domid : before.domid;
+    if (mca_btl_xs_host.available == before.available && status.epoch == module_epoch
+        && mca_btl_xs_host.domid == before.domid) {
+        return;
+    }
+    module_epoch = status.epoch;
+    mca_btl_xs_host.epoch++;
+    MCA_BTL_XS_VERBOSE(MCA_BTL_XS_VERBOSE_PATH, "xensockets are %savailable; domain %u, epoch %lu",
+                       mca_btl_xs_host.available ? "" : "not ", mca_btl_xs_host.domid,
+                       (unsigned long) mca_btl_xs_host.epoch);
+    mca_btl_xs_host_tell_all();
+    if (!mca_btl_xs_host.available) {
+        mca_btl_xs_host_close();
+    }
+}
+
+static void mca_btl_xs_host_changed(int fd, short flags, void *context)
+{
+    mca_btl_xs_host_update();
+}
+
+/* Somebody has closed the device that he had open for writing, or it has appeared. */
+static void mca_btl_xs_host_noticed(int fd, short flags, void *context)
+{
+    char events[4096] __attribute__((aligned(8)));
+
+    while (read(fd, events, sizeof(events)) > 0) {
+        continue;
+    }
+    (void) inotify_add_watch(host.notify, XSOCK_DEVICE, IN_CLOSE_WRITE | IN_ATTRIB);
+    mca_btl_xs_host_update();
+}
+
+void mca_btl_xs_host_init(void)
+{
+    if (!mca_btl_xs_component.enable) {
+        return;
+    }
+    host.notify = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+    if (-1 != host.notify) {
+        (void) inotify_add_watch(host.notify, "/dev", IN_CREATE);
+        (void) inotify_add_watch(host.notify, XSOCK_DEVICE, IN_CLOSE_WRITE | IN_ATTRIB);
+        opal_event_set(opal_sync_event_base, &host.noticed, host.notify,
+                       OPAL_EV_READ | OPAL_EV_PERSIST, mca_btl_xs_host_noticed, NULL);
+        opal_event_add(&host.noticed, NULL);
+    }
+    mca_btl_xs_host_update();
+    if (0 == mca_btl_xs_host.epoch) {
+        mca_btl_xs_host.epoch = 1;
+    }
+}
+
+void mca_btl_xs_host_fini(void)
+{
+    mca_btl_xs_host_close();
+    if (-1 != host.notify) {
+        opal_event_del(&host.noticed);
+        close(host.notify);
+        host.notify = -1;
+    }
+    memset(&mca_btl_xs_host, 0, sizeof(mca_btl_xs_host));
+}

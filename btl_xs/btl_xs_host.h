@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What is known of this domain and its kernel module. Nothing is ever asked for
+ * regularly: the module says when something has changed, and inotify when it comes.
+ */
+#ifndef MCA_BTL_XS_HOST_H
+#define MCA_BTL_XS_HOST_H
+
+#include "btl_xs.h"
+
+BEGIN_C_DECLS
+
+/**
+ * @epoch is our own count of changes: also a module that has been loaded anew counts.
+ */
+struct mca_btl_xs_host_t {
+    bool available; /**< xensockets can be made */
+    uint16_t domid;
+    uint64_t epoch;
+};
+typedef struct mca_btl_xs_host_t mca_btl_xs_host_t;
+
+extern mca_btl_xs_host_t mca_btl_xs_host;
+
+void mca_btl_xs_host_init(void);
+void mca_btl_xs_host_fini(void);
+
+END_C_DECLS
+
+#endif /* MCA_BTL_XS_HOST_H */

@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "btl_xs_receive.h"
+
+#include "btl_xs_send.h"
+
+OBJ_CLASS_INSTANCE(mca_btl_xs_early_t, opal_list_item_t, NULL, NULL);
+
+/* Without an answer the peer would keep more than this. */
+#define MCA_BTL_XS_SILENT_FRAGS 32
+
+/* Most fragments of one ring that are delivered before others have their turn. */
+#define MCA_BTL_XS_TURN 64
+
+static void mca_btl_xs_receive_deliver(mca_btl_xs_endpoint_t *endpoint,
+                                       const mca_btl_xs_hdr_t *hdr, void *data)
+{
+    mca_btl_base_segment_t segment = {.seg_addr.pval = data, .seg_len = hdr->size};
+
+    mca_btl_xs_compat_deliver(&mca_btl_xs.super, endpoint, hdr->tag, &segment);
+}
+
+/* Keeps a fragment until its turn. The lock is held. */
+static void mca_btl_xs_receive_keep(mca_btl_xs_endpoint_t *endpoint, const mca_btl_xs_hdr_t *hdr,
+                                    const void *data)
+{
+    opal_list_item_t *item = opal_list_get_last(&endpoint->rx_early);
+    mca_btl_xs_early_t *early;
+
+    while (opal_list_get_begin(&endpoint->rx_early) != item
+           && ((mca_btl_xs_early_t *) item)->hdr.number > hdr->number) {
+        item = opal_list_get_prev(item);
+    }
+    if (opal_list_get_begin(&endpoint->rx_early) != item
+        && ((mca_btl_xs_early_t *) item)->hdr.number == hdr->number) {
+        endpoint->counters.duplicates++;
+        return;
+    }
+    early = malloc(sizeof(*early) + hdr->size);
+    if (OPAL_UNLIKELY(NULL == early)) {
+        /* Not covered, so the peer still has it, but nobody would ask for it. */
+        mca_btl_xs_endpoint_lost(endpoint);
+        return;
+    }
+    OBJ_CONSTRUCT(early, mca_btl_xs_early_t);
+    early->hdr = *hdr;
+    memcpy(early + 1, data, hdr->size);
+    opal_list_insert_pos(&endpoint->rx_early, opal_list_get_next(item), &early->super);
+    endpoint->counters.early++;
+}
+
+/* The fragment that has been kept for now, or NULL. The lock is held. */
+static mca_btl_xs_early_t *mca_btl_xs_receive_kept(mca_btl_xs_endpoint_t *endpoint)
+{
+    mca_btl_xs_early_t *early;
+
+    while (!opal_list_is_empty(&endpoint->rx_early)) {
+        early = (mca_btl_xs_early_t *) opal_list_get_first(&endpoint->rx_early);
+        if (early->hdr.number > endpoint->rx_next) {
+            break;
+        }
+        opal_list_remove_first(&endpoint->rx_early);
+        if (early->hdr.number == endpoint->rx_next) {
+            return early;
+        }
+        endpoint->counters.duplicates++;
+        free(early);
+    }
+    return NULL;
+}
+
+static void mca_btl_xs_receive_close(mca_btl_xs_endpoint_t *endpoint, int rc)
+{
+    MCA_BTL_XS_VERBOSE(MCA_BTL_XS_VERBOSE_PATH, "%s: the peer's ring has come to its end: %s",
+                       OPAL_NAME_PRINT(endpoint->proc->proc_name), xsock_strerror(rc));
+    mca_btl_xs_ring_close(endpoint->rx_ring);
+    endpoint->rx_ring = NULL;
+}
+
+/*
+ * Keeps what is on the ring before it is given up. A mapped ring could do without, as the
+ * peer would send it again; what has been read out of one it believes to be here.
+ */
+static void mca_btl_xs_receive_forget(mca_btl_xs_endpoint_t *endpoint)
+{
+    mca_btl_xs_hdr_t hdr;
+    void *data;
+    int rc;
+
+    endpoint->rx_forget = false;
+    if (NULL == endpoint->rx_ring) {
+        return;
+    }
+    while ((rc = mca_btl_xs_ring_peek(endpoint->rx_ring, &hdr, &data)) > 0) {
+        if (hdr.number >= endpoint->rx_next) {
+            mca_btl_xs_receive_keep(endpoint, &hdr, data);
+        }
+        mca_btl_xs_ring_consume(endpoint->rx_ring, hdr.size);
+    }
+    mca_btl_xs_receive_close(endpoint, rc);
+}
+
+/* Takes up the offer that has come. The lock is held. */
+static void mca_btl_xs_receive_offer(mca_btl_xs_endpoint_t *endpoint)
+{
+    mca_btl_xs_answer_t answer = {.generation = endpoint->rx_offer.generation};
+
+    endpoint->rx_offered = false;
+    /* The peer makes one ring at a time, so it has given up the one before. */
+    mca_btl_xs_receive_forget(endpoint);
+    answer.reason = mca_btl_xs_component.enable
+                        ? mca_btl_xs_ring_connect(endpoint->rx_offer.offer, endpoint->peer_domid,
+                                                  &endpoint->rx_ring)
+                        : -XSOCK_EUNAVAILABLE;
+    if (0 == answer.reason) {
+        mca_btl_xs_component_add_rings(endpoint);
+    }
+    OPAL_THREAD_UNLOCK(&endpoint->lock);
+    mca_btl_xs_tcp_tell(endpoint, 0 == answer.reason ? MCA_BTL_XS_ACCEPT : MCA_BTL_XS_REFUSE,
+                        &answer, sizeof(answer));
+    OPAL_THREAD_LOCK(&endpoint->lock);
+}
+
+/* One fragment, or one thing to be done. False: nothing. The lock and rx_busy are ours. */
+static bool mca_btl_xs_receive_one(mca_btl_xs_endpoint_t *endpoint, int *delivered)
+{
+    mca_btl_xs_early_t *early;
+    mca_btl_xs_hdr_t hdr;
+    void *data;
+    int rc;
+
+    if (OPAL_UNLIKELY(endpoint->rx_offered)) {
+        mca_btl_xs_receive_offer(endpoint);
+        return true;
+    }
+    if (OPAL_UNLIKELY(endpoint->rx_forget)) {
+        mca_btl_xs_receive_forget(endpoint);
+        return true;
+    }
+    if (OPAL_UNLIKELY(!opal_list_is_empty(&endpoint->rx_early))
+        && NULL != (early = mca_btl_xs_receive_kept(endpoint))) {
+        endpoint->rx_next++;
+        OPAL_THREAD_UNLOCK(&endpoint->lock);
+        mca_btl_xs_receive_deliver(endpoint, &early->hdr, early + 1);
+        free(early);
+        OPAL_THREAD_LOCK(&endpoint->lock);
+        ++*delivered;
+        return true;
+    }
+    if (NULL == endpoint->rx_ring) {
+        return false;
+    }
+    rc = mca_btl_xs_ring_peek(endpoint->rx_ring, &hdr, &data);
+    if (OPAL_LIKELY(0 == rc)) {
+        return false;
+    }
+    if (OPAL_UNLIKELY(rc < 0)) {
+        mca_btl_xs_receive_close(endpoint, rc);
+        return false;
+    }
+    if (OPAL_UNLIKELY(hdr.number > endpoint->rx_next)) {
+        /* Its turn comes when TCP has brought what is missing. */
+        return false;
+    }
+    if (OPAL_LIKELY(hdr.number == endpoint->rx_next)) {
+        endpoint->rx_next++;
+        OPAL_THREAD_UNLOCK(&endpoint->lock);
+        mca_btl_xs_send_covered(endpoint, hdr.covered);
+        mca_btl_xs_receive_deliver(endpoint, &hdr, data);
+        OPAL_THREAD_LOCK(&endpoint->lock);
+        ++*delivered;
+    } else {
+        endpoint->counters.duplicates++;
+    }
+    mca_btl_xs_ring_consume(endpoint->rx_ring, hdr.size);
+    return true;
+}
+
+/* Does the peer have to be told what has arrived, though nothing is sent to it? */
+static bool mca_btl_xs_receive_silent(mca_btl_xs_endpoint_t *endpoint)
+{
+    uint64_t waited = endpoint->rx_waited < endpoint->rx_next ? endpoint->rx_waited
+                                                             : endpoint->rx_next;
+
+    return endpoint->rx_said < waited || endpoint->rx_silent_frags >= MCA_BTL_XS_SILENT_FRAGS
+           || endpoint->rx_silent_bytes >= mca_btl_xs_component.window / 4;
+}
+
+int mca_btl_xs_receive_all(mca_btl_xs_endpoint_t *endpoint)
+{
+    int delivered = 0;
+    bool tell;
+
+    OPAL_THREAD_LOCK(&endpoint->lock);
+    if (endpoint->rx_busy) {
+        OPAL_THREAD_UNLOCK(&endpoint->lock);
+        return 0;
+    }
+    endpoint->rx_busy = true;
+    while (delivered < MCA_BTL_XS_TURN && mca_btl_xs_receive_one(endpoint, &delivered)) {
+        continue;
+    }
+    endpoint->rx_busy = false;
+    tell = mca_btl_xs_receive_silent(endpoint);
+    OPAL_THREAD_UNLOCK(&endpoint->lock);
+    if (OPAL_UNLIKELY(tell)) {
+        mca_btl_xs_tcp_tell(endpoint, MCA_BTL_XS_COVER, NULL, 0);
+    }
+    return delivered;
+}
+
+void mca_btl_xs_receive_tcp(mca_btl_xs_endpoint_t *endpoint, const mca_btl_xs_hdr_t *hdr,
+                            void *data)
+{
+    bool deliver;
+
+    mca_btl_xs_send_covered(endpoint, hdr->covered);
+    if (OPAL_UNLIKELY(!endpoint->contacted)) {
+        mca_btl_xs_path_contact(endpoint);
+    }
+
+    OPAL_THREAD_LOCK(&endpoint->lock);
+    endpoint->rx_silent_frags++;
+    endpoint->rx_silent_bytes += hdr->size;
+    if (hdr->flags & MCA_BTL_XS_FLAG_WAITING && endpoint->rx_waited <= hdr->number) {
+        endpoint->rx_waited = hdr->number + 1;
+    }
+    deliver = hdr->number == endpoint->rx_next && !endpoint->rx_busy;
+    if (OPAL_LIKELY(deliver)) {
+        endpoint->rx_busy = true;
+        endpoint->rx_next++;
+    } else if (hdr->number < endpoint->rx_next) {
+        endpoint->counters.duplicates++;
+        /* Who sends it again and waits has not heard. */
+        if (hdr->flags & MCA_BTL_XS_FLAG_WAITING) {
+            endpoint->rx_said = 0;
+        }
+    } else {
+        mca_btl_xs_receive_keep(endpoint, hdr, data);
+    }
+    OPAL_THREAD_UNLOCK(&endpoint->lock);
+    if (OPAL_LIKELY(deliver)) {
+        mca_btl_xs_receive_deliver(endpoint, hdr, data);
+        OPAL_THREAD_LOCK(&endpoint->lock);
+        endpoint->rx_busy = false;
+        OPAL_THREAD_UNLOCK(&endpoint->lock);
+    }
+    /* What has waited for this one, also on the ring. */
+    (void) mca_btl_xs_receive_all(endpoint);
+}

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * One end of a ring, as a queue of frames. A frame is an mca_btl_xs_hdr_t and its data,
+ * and begins on an 8-byte boundary of the stream. libxensocket does the rest.
+ */
+#ifndef MCA_BTL_XS_RING_H
+#define MCA_BTL_XS_RING_H
+
+#include <errno.h>
+#include <string.h>
+
+#include "btl_xs.h"
+#include "btl_xs_wire.h"
+
+BEGIN_C_DECLS
+
+struct mca_btl_xs_ring_t {
+    int fd;                /**< the xensocket */
+    struct xsock_map *map; /**< NULL: a receiver that cannot map */
+    uint64_t tail;         /**< transmitter: offset of a frame not after the oldest that the
+                                peer may still need */
+    /* receiver without mapping: bytes that have been read and not consumed */
+    unsigned char *bytes;
+    size_t size;
+    size_t begin;
+    size_t end;
+};
+typedef struct mca_btl_xs_ring_t mca_btl_xs_ring_t;
+
+/* Bytes that a frame takes in a ring. */
+static inline size_t mca_btl_xs_ring_need(size_t size)
+{
+    return (sizeof(mca_btl_xs_hdr_t) + size + 7) & ~(size_t) 7;
+}
+
+/* Largest @size of a frame: with some of them under way, both sides always have work. */
+static inline size_t mca_btl_xs_ring_most(size_t ring_size)
+{
+    return ring_size / 4 - sizeof(mca_btl_xs_hdr_t);
+}
+
+/*
+ * Transmitter: makes a ring for a domain, and the offer; 0 or a code of libxensocket.
+ */
+int mca_btl_xs_ring_offer(uint16_t peer, size_t size, uint8_t offer[XSOCK_OFFER_SIZE],
+                          mca_btl_xs_ring_t **ring);
+
+/* Receiver: takes up an offer, which has to come from domain @peer. As above. */
+int mca_btl_xs_ring_connect(const uint8_t offer[XSOCK_OFFER_SIZE], uint16_t peer,
+                            mca_btl_xs_ring_t **ring);
+
+/* Gives back all. A peer can still read what has been written. NULL is fine. */
+void mca_btl_xs_ring_close(mca_btl_xs_ring_t *ring);
+
+/*
+ * Transmitter: lets go of frames that have been consumed to their last byte, so that @need
+ * bytes of their place can be used again; 0 or -EAGAIN.
+ */
+int mca_btl_xs_ring_reserve_slow(mca_btl_xs_ring_t *ring, size_t need);
+
+/*
+ * Transmitter: room for a frame; 0, -EAGAIN, or why the ring has come to its end.
+ */
+static inline int mca_btl_xs_ring_reserve(mca_btl_xs_ring_t *ring, size_t size, void **at)
+{
+    size_t need = mca_btl_xs_ring_need(size);
+    struct xsock_map *map = ring->map;
+    ssize_t room = xsock_map_reserve(map, need, at);
+
+    if (OPAL_UNLIKELY(room < 0)) {
+        return (int) room;
+    }
+    if (map->idx.prod + need - ring->tail <= map->idx.size) {
+        return 0;
+    }
+    return mca_btl_xs_ring_reserve_slow(ring, need);
+}
+
+/* Transmitter: sends what has been written at the place that was reserved. */
+static inline void mca_btl_xs_ring_commit(mca_btl_xs_ring_t *ring, size_t size)
+{
+    xsock_map_commit(ring->map, mca_btl_xs_ring_need(size));
+}
+
+/* Transmitter: can the peer still read here? Needs no system call. */
+bool mca_btl_xs_ring_alive(mca_btl_xs_ring_t *ring);
+
+/*
+ * Transmitter: the frames that the peer may not have consumed, oldest first, also when
+ * the ring has come to its end. *@at begins with MCA_BTL_XS_RING_OLDEST; false: no more.
+ */
+#define MCA_BTL_XS_RING_OLDEST UINT64_MAX
+bool mca_btl_xs_ring_left(mca_btl_xs_ring_t *ring, uint64_t *at, mca_btl_xs_hdr_t **hdr);
+
+/*
+ * Receiver: the next frame. 1, with a copy of its head, and its data, which stay where
+ * they are until mca_btl_xs_ring_consume(); 0: not yet; or why none will come.
+ */
+int mca_btl_xs_ring_peek(mca_btl_xs_ring_t *ring, mca_btl_xs_hdr_t *hdr, void **data);
+void mca_btl_xs_ring_consume(mca_btl_xs_ring_t *ring, size_t size);
+
+END_C_DECLS
+
+#endif /* MCA_BTL_XS_RING_H */

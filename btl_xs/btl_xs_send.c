@@ -1,0 +1,310 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "btl_xs_send.h"
+
+#include "btl_xs_receive.h"
+
+/* The wire of the next fragment. */
+static bool mca_btl_xs_send_by_ring(mca_btl_xs_endpoint_t *endpoint, size_t size)
+{
+    if (MCA_BTL_XS_PATH_XS != endpoint->tx_path
+        || size > mca_btl_xs_ring_most(endpoint->tx_ring->map->idx.size)) {
+        return false;
+    }
+    return OPAL_LIKELY(0 == mca_btl_xs_component.debug_flip)
+           || 0 == (endpoint->tx_next / mca_btl_xs_component.debug_flip) % 2;
+}
+
+/* The next fragment is on the ring, except its data, at @hdr + 1. */
+static void mca_btl_xs_send_commit(mca_btl_xs_endpoint_t *endpoint, mca_btl_xs_hdr_t *hdr,
+                                   size_t size, mca_btl_base_tag_t tag)
+{
+    *hdr = (mca_btl_xs_hdr_t){.number = endpoint->tx_next++,
+                              .covered = mca_btl_xs_receive_covered(endpoint),
+                              .size = size,
+                              .kind = MCA_BTL_XS_DATA,
+                              .tag = tag};
+    mca_btl_xs_ring_commit(endpoint->tx_ring, size);
+    endpoint->counters.xs_frags++;
+    endpoint->counters.xs_bytes += size;
+    if (OPAL_UNLIKELY(0 != mca_btl_xs_component.debug_revoke)
+        && 0 == endpoint->counters.xs_frags % mca_btl_xs_component.debug_revoke) {
+        endpoint->tried_epoch = 0;
+        mca_btl_xs_path_event(endpoint, MCA_BTL_XS_EVENT_REVOKED);
+    }
+}
+
+/* 0: the fragment is on the ring. Or -EAGAIN, or the ring has come to its end. */
+static int mca_btl_xs_send_to_ring(mca_btl_xs_endpoint_t *endpoint, mca_btl_xs_frag_t *frag)
+{
+    mca_btl_xs_hdr_t *hdr;
+    size_t size = mca_btl_xs_frag_size(frag);
+    void *at;
+    int rc = mca_btl_xs_ring_reserve(endpoint->tx_ring, size, &at);
+
+    if (OPAL_UNLIKELY(0 != rc)) {
+        if (-EAGAIN != rc) {
+            MCA_BTL_XS_VERBOSE(MCA_BTL_XS_VERBOSE_PATH, "%s: ring: %s",
+                               OPAL_NAME_PRINT(endpoint->proc->proc_name), xsock_strerror(rc));
+            mca_btl_xs_path_event(endpoint, MCA_BTL_XS_EVENT_REVOKED);
+        }
+        return rc;
+    }
+    hdr = at;
+    memcpy(hdr + 1, frag->segments[0].seg_addr.pval, frag->segments[0].seg_len);
+    if (mca_btl_xs_frag_in_place(frag)) {
+        memcpy((char *) (hdr + 1) + frag->segments[0].seg_len, frag->segments[1].seg_addr.pval,
+               frag->segments[1].seg_len);
+    }
+    mca_btl_xs_send_commit(endpoint, hdr, size, frag->frame.hdr.tag);
+    return 0;
+}
+
+/* The lock is held, and given up while tcp works. tx_busy is ours. */
+static void mca_btl_xs_send_to_tcp(mca_btl_xs_endpoint_t *endpoint, mca_btl_xs_frag_t *frag)
+{
+    int rc;
+
+    endpoint->counters.tcp_frags++;
+    endpoint->counters.tcp_bytes += frag->frame.hdr.size;
+    /* It could be covered, and gone, before tcp comes back. */
+    mca_btl_xs_frag_retain(frag);
+    OPAL_THREAD_UNLOCK(&endpoint->lock);
+    rc = mca_btl_xs_tcp_send(endpoint, frag);
+    if (OPAL_UNLIKELY(OPAL_SUCCESS != rc)) {
+        mca_btl_xs_endpoint_lost(endpoint);
+    }
+    mca_btl_xs_frag_release(frag);
+    OPAL_THREAD_LOCK(&endpoint->lock);
+}
+
+/* Memory of ours that a peer may keep in use: there is a limit to it. */
+static void mca_btl_xs_send_hold(mca_btl_xs_endpoint_t *endpoint, mca_btl_xs_frag_t *frag)
+{
+    endpoint->tx_held += mca_btl_xs_frag_size(frag);
+    frag->held = true;
+}
+
+static void mca_btl_xs_send_let_go(mca_btl_xs_endpoint_t *endpoint, mca_btl_xs_frag_t *frag)
+{
+    if (frag->held) {
+        endpoint->tx_held -= mca_btl_xs_frag_size(frag);
+        frag->held = false;
+    }
+}
+
+/* Into tx_retained by number; nearly always at the end. */
+static void mca_btl_xs_send_keep(mca_btl_xs_endpoint_t *endpoint, mca_btl_xs_frag_t *frag)
+{
+    opal_list_item_t *item = opal_list_get_last(&endpoint->tx_retained);
+
+    while (opal_list_get_begin(&endpoint->tx_retained) != item
+           && ((mca_btl_xs_frag_t *) item)->frame.hdr.number > frag->frame.hdr.number) {
+        item = opal_list_get_prev(item);
+    }
+    opal_list_insert_pos(&endpoint->tx_retained, opal_list_get_next(item),
+                         (opal_list_item_t *) frag);
+}
+
+/*
+ * The ring has come to its end: what the peer may not have seen goes over TCP. Here it
+ * does not matter whether it sees a fragment twice.
+ */
+static void mca_btl_xs_send_resync(mca_btl_xs_endpoint_t *endpoint)
+{
+    mca_btl_xs_ring_t *ring = endpoint->tx_ring;
+    uint64_t at = MCA_BTL_XS_RING_OLDEST;
+    mca_btl_xs_frag_t *frag;
+    mca_btl_xs_hdr_t *hdr;
+    opal_list_t left;
+
+    endpoint->tx_resync = false;
+    endpoint->tx_ring = NULL;
+    OBJ_CONSTRUCT(&left, opal_list_t);
+    while (mca_btl_xs_ring_left(ring, &at, &hdr)) {
+        frag = mca_btl_xs_frag_alloc(hdr->size, MCA_BTL_DES_FLAGS_BTL_OWNERSHIP);
+        if (OPAL_UNLIKELY(NULL == frag)) {
+            mca_btl_xs_endpoint_lost(endpoint);
+            break;
+        }
+        frag->endpoint = endpoint;
+        frag->frame.hdr = *hdr;
+        memcpy(mca_btl_xs_frag_data(frag), hdr + 1, hdr->size);
+        opal_list_append(&left, (opal_list_item_t *) frag);
+    }
+    mca_btl_xs_ring_close(ring);
+    if (opal_list_is_empty(&left)) {
+        mca_btl_xs_path_event(endpoint, MCA_BTL_XS_EVENT_COVERED);
+    } else {
+        frag = (mca_btl_xs_frag_t *) opal_list_get_last(&left);
+        frag->frame.hdr.flags |= MCA_BTL_XS_FLAG_WAITING;
+        endpoint->tx_resync_end = frag->frame.hdr.number + 1;
+    }
+    while (NULL != (frag = (mca_btl_xs_frag_t *) opal_list_remove_first(&left))) {
+        endpoint->counters.resent++;
+        mca_btl_xs_send_hold(endpoint, frag);
+        mca_btl_xs_send_keep(endpoint, frag);
+        mca_btl_xs_send_to_tcp(endpoint, frag);
+    }
+    OBJ_DESTRUCT(&left);
+}
+
+/* Calls back, with no lock held, what a ring has taken. */
+static void mca_btl_xs_send_complete(opal_list_t *done)
+{
+    mca_btl_xs_frag_t *frag;
+
+    while (NULL != (frag = (mca_btl_xs_frag_t *) opal_list_remove_first(done))) {
+        mca_btl_xs_frag_release(frag);
+    }
+}
+
+void mca_btl_xs_send_pending(mca_btl_xs_endpoint_t *endpoint)
+{
+    mca_btl_xs_frag_t *frag;
+    bool again = false;
+    opal_list_t done;
+
+    OBJ_CONSTRUCT(&done, opal_list_t);
+    OPAL_THREAD_LOCK(&endpoint->lock);
+    if (endpoint->tx_busy) {
+        OPAL_THREAD_UNLOCK(&endpoint->lock);
+        OBJ_DESTRUCT(&done);
+        return;
+    }
+    endpoint->tx_busy = true;
+    for (;;) {
+        if (OPAL_UNLIKELY(endpoint->tx_resync)) {
+            mca_btl_xs_send_resync(endpoint);
+            again = true;
+            continue;
+        }
+        if (opal_list_is_empty(&endpoint->tx_pending)) {
+            break;
+        }
+        frag = (mca_btl_xs_frag_t *) opal_list_get_first(&endpoint->tx_pending);
+        if (mca_btl_xs_send_by_ring(endpoint, mca_btl_xs_frag_size(frag))) {
+            int rc = mca_btl_xs_send_to_ring(endpoint, frag);
+
+            if (-EAGAIN == rc) {
+                break;
+            }
+            if (0 != rc) {
+                continue;
+            }
+            opal_list_remove_first(&endpoint->tx_pending);
+            mca_btl_xs_send_let_go(endpoint, frag);
+            opal_list_append(&done, (opal_list_item_t *) frag);
+            continue;
+        }
+        opal_list_remove_first(&endpoint->tx_pending);
+        frag->frame.hdr.number = endpoint->tx_next++;
+        frag->frame.hdr.size = mca_btl_xs_frag_size(frag);
+        frag->frame.hdr.kind = MCA_BTL_XS_DATA;
+        frag->frame.hdr.flags = MCA_BTL_XS_OWED_COVERED == frag->owed ? MCA_BTL_XS_FLAG_WAITING
+                                                                    : 0;
+        mca_btl_xs_send_keep(endpoint, frag);
+        mca_btl_xs_send_to_tcp(endpoint, frag);
+    }
+    endpoint->tx_busy = false;
+    again = again && MCA_BTL_XS_PATH_TCP == endpoint->tx_path;
+    OPAL_THREAD_UNLOCK(&endpoint->lock);
+    mca_btl_xs_send_complete(&done);
+    OBJ_DESTRUCT(&done);
+    if (OPAL_UNLIKELY(again)) {
+        mca_btl_xs_path_consider(endpoint);
+    }
+}
+
+int mca_btl_xs_send_frag(mca_btl_xs_endpoint_t *endpoint, mca_btl_xs_frag_t *frag)
+{
+    uint32_t flags = frag->base.des_flags;
+    size_t size = mca_btl_xs_frag_size(frag);
+
+    frag->endpoint = endpoint;
+    frag->references = 1;
+    if (OPAL_UNLIKELY(!endpoint->contacted)) {
+        mca_btl_xs_path_contact(endpoint);
+    }
+
+    OPAL_THREAD_LOCK(&endpoint->lock);
+    if (OPAL_LIKELY(!endpoint->tx_busy && opal_list_is_empty(&endpoint->tx_pending)
+                    && mca_btl_xs_send_by_ring(endpoint, size)
+                    && 0 == mca_btl_xs_send_to_ring(endpoint, frag))) {
+        OPAL_THREAD_UNLOCK(&endpoint->lock);
+        frag->owed = flags & MCA_BTL_DES_SEND_ALWAYS_CALLBACK ? MCA_BTL_XS_OWED_SENT
+                                                              : MCA_BTL_XS_OWED_NOTHING;
+        mca_btl_xs_frag_release(frag);
+        return 1;
+    }
+    /*
+     * With a copy of ours the layer above need not wait until it has arrived, unless the
+     * peer is so far behind that it should. Who may use the descriptor again has to.
+     */
+    if (flags & MCA_BTL_DES_FLAGS_BTL_OWNERSHIP && !mca_btl_xs_frag_in_place(frag)
+        && endpoint->tx_held + size <= mca_btl_xs_component.window) {
+        frag->owed = MCA_BTL_XS_OWED_SENT;
+        mca_btl_xs_send_hold(endpoint, frag);
+    } else {
+        frag->owed = MCA_BTL_XS_OWED_COVERED;
+    }
+    if (mca_btl_xs_send_by_ring(endpoint, size)) {
+        endpoint->counters.ring_full++;
+    }
+    opal_list_append(&endpoint->tx_pending, (opal_list_item_t *) frag);
+    OPAL_THREAD_UNLOCK(&endpoint->lock);
+
+    mca_btl_xs_send_pending(endpoint);
+    return 0;
+}
+
+void *mca_btl_xs_send_begin(mca_btl_xs_endpoint_t *endpoint, size_t size)
+{
+    void *at;
+
+    OPAL_THREAD_LOCK(&endpoint->lock);
+    if (!endpoint->tx_busy && opal_list_is_empty(&endpoint->tx_pending)
+        && mca_btl_xs_send_by_ring(endpoint, size)
+        && 0 == mca_btl_xs_ring_reserve(endpoint->tx_ring, size, &at)) {
+        return (mca_btl_xs_hdr_t *) at + 1;
+    }
+    OPAL_THREAD_UNLOCK(&endpoint->lock);
+    return NULL;
+}
+
+void mca_btl_xs_send_end(mca_btl_xs_endpoint_t *endpoint, void *data, size_t size,
+                         mca_btl_base_tag_t tag)
+{
+    mca_btl_xs_send_commit(endpoint, (mca_btl_xs_hdr_t *) data - 1, size, tag);
+    OPAL_THREAD_UNLOCK(&endpoint->lock);
+}
+
+void mca_btl_xs_send_covered(mca_btl_xs_endpoint_t *endpoint, uint64_t number)
+{
+    mca_btl_xs_frag_t *frag;
+    bool again = false;
+    opal_list_t done;
+
+    OBJ_CONSTRUCT(&done, opal_list_t);
+    OPAL_THREAD_LOCK(&endpoint->lock);
+    /* What has not been sent cannot have arrived. */
+    if (number <= endpoint->tx_next) {
+        while (!opal_list_is_empty(&endpoint->tx_retained)) {
+            frag = (mca_btl_xs_frag_t *) opal_list_get_first(&endpoint->tx_retained);
+            if (frag->frame.hdr.number >= number) {
+                break;
+            }
+            opal_list_remove_first(&endpoint->tx_retained);
+            mca_btl_xs_send_let_go(endpoint, frag);
+            opal_list_append(&done, (opal_list_item_t *) frag);
+        }
+        again = MCA_BTL_XS_PATH_RESYNC == endpoint->tx_path && !endpoint->tx_resync
+                && number >= endpoint->tx_resync_end
+                && mca_btl_xs_path_event(endpoint, MCA_BTL_XS_EVENT_COVERED);
+    }
+    OPAL_THREAD_UNLOCK(&endpoint->lock);
+    mca_btl_xs_send_complete(&done);
+    OBJ_DESTRUCT(&done);
+    if (again) {
+        mca_btl_xs_path_consider(endpoint);
+    }
+}

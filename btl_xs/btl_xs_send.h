@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef MCA_BTL_XS_SEND_H
+#define MCA_BTL_XS_SEND_H
+
+#include "btl_xs_endpoint.h"
+
+BEGIN_C_DECLS
+
+/* 1: done, as far as the layer above is concerned; 0: it will be called back. */
+int mca_btl_xs_send_frag(mca_btl_xs_endpoint_t *endpoint, mca_btl_xs_frag_t *frag);
+
+/*
+ * Room on the ring for the data of a fragment that are written there right away; NULL if
+ * that cannot be. The second one sends it. The lock is held in between. The ring may come
+ * to its end meanwhile: then the fragment is one of those left on it.
+ */
+void *mca_btl_xs_send_begin(mca_btl_xs_endpoint_t *endpoint, size_t size);
+void mca_btl_xs_send_end(mca_btl_xs_endpoint_t *endpoint, void *data, size_t size,
+                         mca_btl_base_tag_t tag);
+
+/* Puts on a wire what has been waiting, as far as possible. */
+void mca_btl_xs_send_pending(mca_btl_xs_endpoint_t *endpoint);
+
+/* The peer has received everything before @number. */
+void mca_btl_xs_send_covered(mca_btl_xs_endpoint_t *endpoint, uint64_t number);
+
+END_C_DECLS
+
+#endif /* MCA_BTL_XS_SEND_H */

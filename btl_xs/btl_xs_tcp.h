@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The wrapped tcp component. Interfaces, addresses, connecting and accepting are its
+ * business; xs uses its modules through the BTL interface and nobody else does.
+ */
+#ifndef MCA_BTL_XS_TCP_H
+#define MCA_BTL_XS_TCP_H
+
+#include "btl_xs.h"
+#include "btl_xs_frag.h"
+
+BEGIN_C_DECLS
+
+/**
+ * A way to a peer: one tcp module's endpoint.
+ */
+struct mca_btl_xs_link_t {
+    mca_btl_base_module_t *module;
+    struct mca_btl_base_endpoint_t *endpoint;
+};
+typedef struct mca_btl_xs_link_t mca_btl_xs_link_t;
+
+/* Finds the component and takes it over, or loads it. */
+int mca_btl_xs_tcp_open(void);
+void mca_btl_xs_tcp_close(void);
+
+/* Makes the modules: one for each interface. Without any, OPAL_ERR_NOT_AVAILABLE. */
+int mca_btl_xs_tcp_init(bool enable_progress_threads, bool enable_mpi_threads);
+void mca_btl_xs_tcp_fini(void);
+
+/* Largest number of bytes that a frame may carry. */
+size_t mca_btl_xs_tcp_limit(void);
+
+/* Flags of the BTL interface that follow from the modules'. */
+uint32_t mca_btl_xs_tcp_flags(void);
+
+/* Links to a peer; returns how many, and an array to be freed. */
+int mca_btl_xs_tcp_add_proc(opal_proc_t *proc, mca_btl_xs_link_t **links);
+void mca_btl_xs_tcp_del_proc(opal_proc_t *proc, mca_btl_xs_link_t *links, int count);
+
+/*
+ * Sends a frame, of which frame.hdr and the segments have been filled in, with no lock
+ * held. Keeps a reference until tcp has let go of it. In the end OPAL_SUCCESS, or the
+ * frame has not been taken.
+ */
+int mca_btl_xs_tcp_send(struct mca_btl_base_endpoint_t *endpoint, mca_btl_xs_frag_t *frag);
+
+/* Sends a frame without number. @body may be NULL. */
+void mca_btl_xs_tcp_tell(struct mca_btl_base_endpoint_t *endpoint, int kind, const void *body,
+                         size_t size);
+
+END_C_DECLS
+
+#endif /* MCA_BTL_XS_TCP_H */

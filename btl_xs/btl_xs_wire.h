@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What two components say to each other; Documentation/btl.md explains it.
+ * Integers are little-endian, as everywhere in xensocket.
+ */
+#ifndef MCA_BTL_XS_WIRE_H
+#define MCA_BTL_XS_WIRE_H
+
+#include <stdint.h>
+
+#include <xensocket.h>
+
+#define MCA_BTL_XS_WIRE_VERSION 1
+
+/* Tag of all that xs sends through the wrapped tcp component; used by nobody else. */
+#define MCA_BTL_XS_TCP_TAG (MCA_BTL_TAG_BTL + 0x1c)
+
+/*
+ * Kinds of frames. A DATA frame is numbered and goes over either wire. The others are
+ * not numbered, go over TCP only, and do no harm if they come late or twice.
+ */
+enum mca_btl_xs_kind_t {
+    MCA_BTL_XS_DATA = 1, /* a fragment of the layer above */
+    MCA_BTL_XS_COVER,    /* nothing but mca_btl_xs_hdr_t.covered */
+    MCA_BTL_XS_HELLO,    /* where the sender is: mca_btl_xs_hello_t */
+    MCA_BTL_XS_OFFER,    /* a ring that the sender will write: mca_btl_xs_offer_t */
+    MCA_BTL_XS_ACCEPT,   /* the offer has been taken up: mca_btl_xs_answer_t */
+    MCA_BTL_XS_REFUSE,   /* it has not: mca_btl_xs_answer_t */
+};
+
+/* Flag of a DATA frame: the sender waits for this fragment to be covered. */
+#define MCA_BTL_XS_FLAG_WAITING 0x1
+
+/**
+ * Head of a frame. On a ring, frames follow each other on 8-byte boundaries.
+ */
+struct mca_btl_xs_hdr_t {
+    uint64_t number;  /**< DATA: number of the fragment, from 0, by sender and receiver */
+    uint64_t covered; /**< all fragments with lower numbers have arrived at the sender */
+    uint32_t size;    /**< bytes that follow */
+    uint8_t kind;     /**< mca_btl_xs_kind_t */
+    uint8_t tag;      /**< DATA: tag of the layer above */
+    uint16_t flags;   /**< DATA: MCA_BTL_XS_FLAG_* */
+};
+typedef struct mca_btl_xs_hdr_t mca_btl_xs_hdr_t;
+
+/**
+ * Head of a frame on TCP, whose receive callback does not name the sender.
+ */
+struct mca_btl_xs_tcp_hdr_t {
+    uint32_t jobid; /**< sender */
+    uint32_t vpid;
+    mca_btl_xs_hdr_t hdr;
+};
+typedef struct mca_btl_xs_tcp_hdr_t mca_btl_xs_tcp_hdr_t;
+
+struct mca_btl_xs_hello_t {
+    uint64_t epoch;     /**< changes whenever what has been said before is void */
+    uint16_t domid;     /**< own domain */
+    uint16_t available; /**< 1: xensockets can be made here now */
+    uint32_t reserved;
+};
+typedef struct mca_btl_xs_hello_t mca_btl_xs_hello_t;
+
+struct mca_btl_xs_offer_t {
+    uint32_t generation; /**< counts the sender's offers to this peer */
+    uint32_t reserved;
+    uint8_t offer[XSOCK_OFFER_SIZE];
+};
+typedef struct mca_btl_xs_offer_t mca_btl_xs_offer_t;
+
+struct mca_btl_xs_answer_t {
+    uint32_t generation; /**< of the offer */
+    int32_t reason;      /**< REFUSE: code of xsock_strerror() */
+};
+typedef struct mca_btl_xs_answer_t mca_btl_xs_answer_t;
+
+#endif /* MCA_BTL_XS_WIRE_H */
