@@ -1,0 +1,569 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A kernel module for tests without Xen: processes of one machine, each of which is a
+ * domain. It stands below libxensocket, whose system calls lead here (ld --wrap), so that
+ * the component and the library are those that go into the product. The rings are real
+ * shared memory; a revocation takes them away as the module does, at any moment.
+ *
+ * Not for a program: linked into a test build of the component.
+ *
+ *	FAKEXEN_EPOCH_MS=N	about each N ms this domain "migrates": all its rings are
+ *				revoked, the epoch rises
+ *	FAKEXEN_REVOKE_MS=N	about each N ms one ring is revoked; the epoch rises a little
+ *				later
+ *	FAKEXEN_REFUSE=N	of 100 connections N are refused
+ *	FAKEXEN_NOBUFS=N	of 100 rings N are not made, for want of memory
+ *	FAKEXEN_PV=1		a receiver cannot map
+ *	FAKEXEN_ABSENT=N	of 100 domains N have no module
+ *	FAKEXEN_LATE_MS=N	the module is loaded N ms after the start
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/inotify.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <xensocket.h>
+
+#define PAGE ((size_t)XSOCK_PAGE_SIZE)
+#define RINGS 256
+
+/* The page behind the data pages, which a mapping does not show. */
+struct secret {
+	uint8_t cookie[XSOCK_COOKIE_SIZE];
+	uint64_t size;
+	uint16_t domid, peer;
+	int taken;
+};
+
+struct ring {
+	int fd;			/* an eventfd that stands for the socket; -1: free */
+	int memory;
+	int role;
+	size_t size;
+	bool revoked;
+	unsigned char *pages;	/* all of it, for the fake itself */
+	void *first, *rest;	/* what the library has mapped */
+	size_t rest_length;
+};
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static struct ring rings[RINGS];
+static int control = -1;	/* an eventfd that stands for the device */
+static int notify = -1;		/* ... for inotify, where it is said that the device has come */
+static uint64_t epoch = 1;
+static bool present;
+static unsigned int seed;
+
+int __real_open(const char *path, int flags, ...);
+int __real_close(int fd);
+ssize_t __real_read(int fd, void *buf, size_t n);
+ssize_t __real_recv(int fd, void *buf, size_t n, int flags);
+void *__real_mmap(void *at, size_t length, int prot, int flags, int fd, off_t offset);
+int __real_munmap(void *at, size_t length);
+
+static int setting(const char *name)
+{
+	const char *value = getenv(name);
+
+	return value ? atoi(value) : 0;
+}
+
+/* True in @percent of 100 cases. The lock is held. */
+static bool chance(int percent)
+{
+	return percent && rand_r(&seed) % 100 < percent;
+}
+
+static uint16_t own_domid(void)
+{
+	return (uint16_t)(1 + getpid() % 32000);
+}
+
+static struct xsock_rx_page *rx_page(struct ring *r)
+{
+	return (struct xsock_rx_page *)r->pages;
+}
+
+static struct xsock_tx_page *tx_page(struct ring *r)
+{
+	return (struct xsock_tx_page *)(r->pages + PAGE);
+}
+
+static size_t file_length(size_t size)
+{
+	return size + 3 * PAGE;
+}
+
+static struct secret *secret(struct ring *r)
+{
+	return (struct secret *)(r->pages + r->size + 2 * PAGE);
+}
+
+static struct ring *ring_of(int fd)
+{
+	int i;
+
+	for (i = 0; fd >= 0 && i < RINGS; i++)
+		if (rings[i].fd == fd)
+			return &rings[i];
+	return NULL;
+}
+
+static int fail(int err)
+{
+	errno = err;
+	return -1;
+}
+
+/* Maps the data pages, and the same again. */
+static void map_rest(void *at, size_t length, int prot, int memory, size_t size)
+{
+	size_t part = length < size + PAGE ? length : size + PAGE;
+
+	__real_mmap(at, part, prot, MAP_SHARED | MAP_FIXED, memory, PAGE);
+	if (length > part)
+		__real_mmap((char *)at + part, length - part, prot, MAP_SHARED | MAP_FIXED, memory,
+			    2 * PAGE);
+}
+
+static void sleep_ms(unsigned int ms)
+{
+	struct timespec ts = { .tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000L };
+
+	nanosleep(&ts, NULL);
+}
+
+/*
+ * A receiver keeps a copy of what is published now, and sees nothing that comes after.
+ * The module does that while the receiver cannot look. Here it may be reading: so first
+ * the index stands still, then everything that it may have seen before is copied.
+ */
+static void take_copy(struct ring *r)
+{
+	int memory = memfd_create("copy", MFD_CLOEXEC);
+	size_t length = file_length(r->size);
+	struct xsock_tx_page *tx;
+	unsigned char *copy;
+
+	if (memory < 0 || ftruncate(memory, length))
+		abort();
+	copy = __real_mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_SHARED, memory, 0);
+	if (copy == MAP_FAILED)
+		abort();
+	tx = (struct xsock_tx_page *)(copy + PAGE);
+	memcpy(tx, tx_page(r), PAGE);
+	if (r->rest)
+		__real_mmap(r->rest, PAGE, PROT_READ, MAP_SHARED | MAP_FIXED, memory, PAGE);
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	tx->prod = __atomic_load_n(&tx_page(r)->prod, __ATOMIC_ACQUIRE);
+	memcpy(copy + 2 * PAGE, r->pages + 2 * PAGE, length - 2 * PAGE);
+	if (r->rest)
+		map_rest(r->rest, r->rest_length, PROT_READ, memory, r->size);
+	memcpy(copy, r->pages, PAGE);
+	if (r->first)
+		__real_mmap(r->first, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, memory, 0);
+	/* Time in which the peer writes on, for nobody. */
+	sleep_ms(1);
+	tx->reason = XSOCK_REASON_SUSPEND;
+	__atomic_store_n(&tx->state, XSOCK_TX_REVOKED, __ATOMIC_RELEASE);
+	/* Only now: what has been consumed meanwhile its peer does not hear of. */
+	rx_page(r)->reason = XSOCK_REASON_SUSPEND;
+	__atomic_or_fetch(&rx_page(r)->state, XSOCK_RX_REVOKED, __ATOMIC_SEQ_CST);
+	__real_munmap(r->pages, length);
+	__real_close(r->memory);
+	r->pages = copy;
+	r->memory = memory;
+}
+
+/* The lock is held. */
+static void revoke_ring(struct ring *r)
+{
+	if (r->fd < 0 || r->revoked || r->role == XSOCK_ROLE_NONE)
+		return;
+	r->revoked = true;
+	if (r->role == XSOCK_ROLE_RX) {
+		take_copy(r);
+	} else {
+		tx_page(r)->reason = XSOCK_REASON_SUSPEND;
+		__atomic_or_fetch(&tx_page(r)->state, XSOCK_TX_REVOKED, __ATOMIC_SEQ_CST);
+	}
+}
+
+/* A time around the mean. The lock is not held: only one thread asks. */
+static unsigned int about(int mean)
+{
+	static unsigned int own;
+
+	if (!own)
+		own = (unsigned int)getpid() * 7919;
+	return (unsigned int)mean / 2 + (unsigned int)rand_r(&own) % (unsigned int)(mean + 1);
+}
+
+static void changed(void)
+{
+	uint64_t one = 1;
+
+	epoch++;
+	if ((control >= 0 && write(control, &one, sizeof(one)) != sizeof(one)) ||
+	    (notify >= 0 && write(notify, &one, sizeof(one)) != sizeof(one)))
+		abort();
+}
+
+static void *fate(void *unused)
+{
+	int epoch_ms = setting("FAKEXEN_EPOCH_MS"), revoke_ms = setting("FAKEXEN_REVOKE_MS");
+	int i;
+
+	(void)unused;
+	if (setting("FAKEXEN_LATE_MS")) {
+		sleep_ms((unsigned int)setting("FAKEXEN_LATE_MS"));
+		pthread_mutex_lock(&lock);
+		present = true;
+		changed();
+		pthread_mutex_unlock(&lock);
+	}
+	while (epoch_ms || revoke_ms) {
+		sleep_ms(about(epoch_ms ? epoch_ms : revoke_ms));
+		pthread_mutex_lock(&lock);
+		for (i = 0; i < RINGS; i++)
+			if (epoch_ms || i % RINGS == rand_r(&seed) % RINGS)
+				revoke_ring(&rings[i]);
+		pthread_mutex_unlock(&lock);
+		if (!epoch_ms)
+			sleep_ms(about(3));
+		pthread_mutex_lock(&lock);
+		changed();
+		pthread_mutex_unlock(&lock);
+	}
+	return NULL;
+}
+
+static void start(void)
+{
+	static bool started;
+	pthread_t thread;
+	int i;
+
+	if (started)
+		return;
+	started = true;
+	seed = (unsigned int)getpid() + (unsigned int)setting("FAKEXEN_SEED");
+	for (i = 0; i < RINGS; i++)
+		rings[i].fd = -1;
+	present = !chance(setting("FAKEXEN_ABSENT")) && !setting("FAKEXEN_LATE_MS");
+	if (pthread_create(&thread, NULL, fate, NULL) || pthread_detach(thread))
+		abort();
+}
+
+int __wrap_open(const char *path, int flags, ...)
+{
+	int fd = -1;
+	mode_t mode;
+	va_list args;
+
+	pthread_mutex_lock(&lock);
+	start();
+	if (!strcmp(path, XSOCK_SYSFS_FAMILY)) {
+		fd = present ? memfd_create("family", MFD_CLOEXEC) : fail(ENOENT);
+		if (fd >= 0 && (write(fd, "19\n", 3) != 3 || lseek(fd, 0, SEEK_SET)))
+			abort();
+	} else if (!strcmp(path, XSOCK_DEVICE)) {
+		fd = present ? eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC) : fail(ENOENT);
+		control = fd;
+	} else {
+		va_start(args, flags);
+		mode = va_arg(args, mode_t);
+		va_end(args);
+		fd = __real_open(path, flags, mode);
+	}
+	pthread_mutex_unlock(&lock);
+	return fd;
+}
+
+ssize_t __wrap_read(int fd, void *buf, size_t n)
+{
+	struct xsock_status *status = buf;
+	uint64_t count;
+
+	pthread_mutex_lock(&lock);
+	if (fd < 0 || fd != control) {
+		pthread_mutex_unlock(&lock);
+		return __real_read(fd, buf, n);
+	}
+	if (__real_read(fd, &count, sizeof(count)) < 0 && errno != EAGAIN)
+		abort();
+	memset(status, 0, sizeof(*status));
+	status->version = XSOCK_VERSION;
+	status->state = XSOCK_CTL_RUNNING;
+	status->epoch = epoch;
+	status->domid = own_domid();
+	pthread_mutex_unlock(&lock);
+	return sizeof(*status);
+}
+
+int __wrap_inotify_init1(int flags)
+{
+	(void)flags;
+	pthread_mutex_lock(&lock);
+	start();
+	notify = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	pthread_mutex_unlock(&lock);
+	return notify;
+}
+
+int __wrap_inotify_add_watch(int fd, const char *path, uint32_t mask)
+{
+	(void)path;
+	(void)mask;
+	return fd == notify ? 1 : fail(EBADF);
+}
+
+int __wrap_socket(int domain, int type, int protocol)
+{
+	struct ring *r = NULL;
+	int i;
+
+	(void)domain;
+	(void)type;
+	(void)protocol;
+	pthread_mutex_lock(&lock);
+	for (i = 0; i < RINGS && !r; i++)
+		if (rings[i].fd < 0)
+			r = &rings[i];
+	if (r) {
+		memset(r, 0, sizeof(*r));
+		r->size = XSOCK_RING_DEFAULT;
+		r->fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+		r->memory = -1;
+	}
+	pthread_mutex_unlock(&lock);
+	return r ? r->fd : fail(ENFILE);
+}
+
+int __wrap_setsockopt(int fd, int level, int name, const void *value, socklen_t length)
+{
+	size_t want = (size_t)*(const int *)value, size = XSOCK_RING_MIN;
+	struct ring *r = ring_of(fd);
+
+	if (!r || level != SOL_XEN || name != XSOCK_SO_RING || length != sizeof(int))
+		return fail(EINVAL);
+	while (size < want)
+		size *= 2;
+	r->size = size;
+	return 0;
+}
+
+int __wrap_getsockopt(int fd, int level, int name, void *value, socklen_t *length)
+{
+	struct xsock_info *info = value;
+	struct ring *r = ring_of(fd);
+
+	if (!r || level != SOL_XEN || name != XSOCK_SO_INFO || *length != sizeof(*info))
+		return fail(EINVAL);
+	memset(info, 0, sizeof(*info));
+	info->role = (__u32)r->role;
+	info->size = r->size;
+	return 0;
+}
+
+int __wrap_bind(int fd, const struct sockaddr *addr, socklen_t length)
+{
+	const struct sockaddr_xen *to = (const void *)addr;
+	struct ring *r;
+	int err = 0;
+
+	(void)length;
+	pthread_mutex_lock(&lock);
+	r = ring_of(fd);
+	if (to->sxen_domid == own_domid()) {
+		err = EADDRNOTAVAIL;
+	} else if (chance(setting("FAKEXEN_NOBUFS"))) {
+		err = ENOBUFS;
+	} else {
+		r->memory = memfd_create("ring", MFD_CLOEXEC);
+		if (r->memory < 0 || ftruncate(r->memory, file_length(r->size)))
+			abort();
+		r->pages = __real_mmap(NULL, file_length(r->size), PROT_READ | PROT_WRITE,
+				       MAP_SHARED, r->memory, 0);
+		if (r->pages == MAP_FAILED)
+			abort();
+		r->role = XSOCK_ROLE_TX;
+		secret(r)->size = r->size;
+		secret(r)->domid = own_domid();
+		secret(r)->peer = to->sxen_domid;
+		if (getrandom(secret(r)->cookie, XSOCK_COOKIE_SIZE, 0) != XSOCK_COOKIE_SIZE)
+			abort();
+	}
+	pthread_mutex_unlock(&lock);
+	return err ? fail(err) : 0;
+}
+
+int __wrap_getsockname(int fd, struct sockaddr *addr, socklen_t *length)
+{
+	struct sockaddr_xen *name = (void *)addr;
+	struct ring *r;
+
+	pthread_mutex_lock(&lock);
+	r = ring_of(fd);
+	memset(name, 0, sizeof(*name));
+	name->sxen_domid = own_domid();
+	name->sxen_gref = (uint32_t)getpid();
+	name->sxen_port = (uint32_t)r->memory;
+	name->sxen_version = XSOCK_VERSION;
+	memcpy(name->sxen_cookie, secret(r)->cookie, XSOCK_COOKIE_SIZE);
+	*length = sizeof(*name);
+	pthread_mutex_unlock(&lock);
+	return 0;
+}
+
+int __wrap_connect(int fd, const struct sockaddr *addr, socklen_t length)
+{
+	const struct sockaddr_xen *offer = (const void *)addr;
+	struct ring *r;
+	off_t end;
+	char path[64];
+
+	(void)length;
+	pthread_mutex_lock(&lock);
+	r = ring_of(fd);
+	snprintf(path, sizeof(path), "/proc/%u/fd/%u", offer->sxen_gref, offer->sxen_port);
+	r->memory = chance(setting("FAKEXEN_REFUSE")) ? -1 : __real_open(path, O_RDWR | O_CLOEXEC);
+	end = r->memory < 0 ? 0 : lseek(r->memory, 0, SEEK_END);
+	if (end < (off_t)file_length(XSOCK_RING_MIN))
+		goto refused;
+	r->size = (size_t)end - 3 * PAGE;
+	r->pages = __real_mmap(NULL, (size_t)end, PROT_READ | PROT_WRITE, MAP_SHARED, r->memory, 0);
+	if (r->pages == MAP_FAILED)
+		abort();
+	if (memcmp(secret(r)->cookie, offer->sxen_cookie, XSOCK_COOKIE_SIZE) ||
+	    secret(r)->peer != own_domid() || secret(r)->domid != offer->sxen_domid ||
+	    __atomic_exchange_n(&secret(r)->taken, 1, __ATOMIC_SEQ_CST) ||
+	    __atomic_load_n(&tx_page(r)->state, __ATOMIC_SEQ_CST)) {
+		__real_munmap(r->pages, (size_t)end);
+		goto refused;
+	}
+	r->role = XSOCK_ROLE_RX;
+	__atomic_or_fetch(&rx_page(r)->state, XSOCK_RX_CONNECTED, __ATOMIC_SEQ_CST);
+	pthread_mutex_unlock(&lock);
+	return 0;
+refused:
+	if (r->memory >= 0)
+		__real_close(r->memory);
+	r->memory = -1;
+	pthread_mutex_unlock(&lock);
+	return fail(ECONNREFUSED);
+}
+
+void *__wrap_mmap(void *at, size_t length, int prot, int flags, int fd, off_t offset)
+{
+	struct ring *r;
+
+	pthread_mutex_lock(&lock);
+	r = ring_of(fd);
+	if (!r) {
+		at = __real_mmap(at, length, prot, flags, fd, offset);
+	} else if (r->role == XSOCK_ROLE_RX && setting("FAKEXEN_PV")) {
+		errno = EOPNOTSUPP;
+		at = MAP_FAILED;
+	} else if (!offset) {
+		r->first = at;
+		__real_mmap(at, length, prot, MAP_SHARED | MAP_FIXED, r->memory, 0);
+	} else {
+		r->rest = at;
+		r->rest_length = length;
+		map_rest(at, length, prot, r->memory, r->size);
+	}
+	pthread_mutex_unlock(&lock);
+	return at;
+}
+
+int __wrap_munmap(void *at, size_t length)
+{
+	int i, rc;
+
+	pthread_mutex_lock(&lock);
+	for (i = 0; i < RINGS; i++)
+		if (rings[i].fd >= 0 && rings[i].first == at)
+			rings[i].first = rings[i].rest = NULL;
+	rc = __real_munmap(at, length);
+	pthread_mutex_unlock(&lock);
+	return rc;
+}
+
+int __wrap_ioctl(int fd, unsigned long request, ...)
+{
+	(void)fd;
+	return request == XSOCK_IOC_WAKE ? 0 : fail(ENOTTY);
+}
+
+ssize_t __wrap_recv(int fd, void *buf, size_t n, int flags)
+{
+	struct ring *r;
+	uint64_t prod, cons;
+	ssize_t got;
+	uint32_t state;
+
+	pthread_mutex_lock(&lock);
+	r = ring_of(fd);
+	if (!r) {
+		pthread_mutex_unlock(&lock);
+		return __real_recv(fd, buf, n, flags);
+	}
+	state = __atomic_load_n(&tx_page(r)->state, __ATOMIC_ACQUIRE);
+	prod = __atomic_load_n(&tx_page(r)->prod, __ATOMIC_ACQUIRE);
+	cons = rx_page(r)->cons;
+	/* Any number of bytes, to try all ways of cutting a frame. */
+	if (n > 1)
+		n = 1 + (size_t)rand_r(&seed) % n;
+	got = (ssize_t)(n < prod - cons ? n : prod - cons);
+	if (got) {
+		size_t from = cons & (r->size - 1), part = r->size - from;
+
+		if (part > (size_t)got)
+			part = (size_t)got;
+		memcpy(buf, r->pages + 2 * PAGE + from, part);
+		memcpy((char *)buf + part, r->pages + 2 * PAGE, (size_t)got - part);
+		__atomic_store_n(&rx_page(r)->cons, cons + (uint64_t)got, __ATOMIC_RELEASE);
+	} else if (state & XSOCK_TX_REVOKED) {
+		got = fail(ENETRESET);
+	} else if (!state) {
+		got = fail(EAGAIN);
+	}
+	pthread_mutex_unlock(&lock);
+	return got;
+}
+
+int __wrap_close(int fd)
+{
+	struct ring *r;
+
+	pthread_mutex_lock(&lock);
+	r = ring_of(fd);
+	if (r) {
+		if (r->role == XSOCK_ROLE_TX)
+			__atomic_or_fetch(&tx_page(r)->state, XSOCK_TX_CLOSED, __ATOMIC_SEQ_CST);
+		else if (r->role == XSOCK_ROLE_RX)
+			__atomic_or_fetch(&rx_page(r)->state, XSOCK_RX_CLOSED, __ATOMIC_SEQ_CST);
+		if (r->role != XSOCK_ROLE_NONE)
+			__real_munmap(r->pages, file_length(r->size));
+		if (r->memory >= 0)
+			__real_close(r->memory);
+		r->fd = -1;
+	}
+	if (fd == control)
+		control = -1;
+	if (fd == notify)
+		notify = -1;
+	pthread_mutex_unlock(&lock);
+	return __real_close(fd);
+}
