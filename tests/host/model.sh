@@ -1,0 +1,39 @@
+#!/bin/bash
+# Proves: in the model of the switch between TCP and rings each fragment is delivered once, in order, whatever is revoked when.
+# Lab: none
+# Limit: 1200
+# SPDX-License-Identifier: BSD-3-Clause
+
+. "$(dirname "$0")/../lib.sh"
+
+work=$TOP/build/model
+rm -rf "$work"
+mkdir -p "$work"
+cd "$work" || exit
+
+# verify NAME OPTION...: searches all states of a variant of the model.
+verify()
+{
+	local name=$1
+	shift
+	spin -a "$@" "$TESTS_DIR/model/switch.pml" || fail "$name: spin does not accept the model"
+	lab chroot sh -ec "cd build/model && gcc -O2 -DSAFETY -DCOLLAPSE -DMEMLIM=4000 -o pan pan.c &&
+		./pan -m1000000" > "$name" 2>&1 || { cat "$name"; fail "$name: the search did not end"; }
+	cat "$name"
+	check "$name: no error in $(sed -n 's/ *\([0-9]*\) states, stored/\1/p' "$name") states" \
+		grep -q 'errors: 0$' "$name"
+	if grep -q 'not completed\|max search depth too small' "$name"; then
+		fail "$name: not all states were searched"
+	fi
+	# What no state reaches proves nothing.
+	check_equal "$name: all of the model is reached" "" \
+		"$(grep 'switch.pml:[0-9]*, state' "$name" | grep -v '"-end-"')"
+}
+
+verify mapped -DN=3
+verify reading -DN=3 -DREADS
+verify patient -DN=3 -DPATIENT
+if [ -n "${FULL:-}" ]; then
+	verify more-fragments -DN=4
+	verify more-rings -DN=3 -DRINGS=3
+fi
