@@ -6,19 +6,21 @@ export SUITE
 LAB = tests/lab/lab
 
 .DEFAULT_GOAL := help
-.PHONY: help all deps demo check check-full check-host check-lab fuzz bench install clean distclean
+.PHONY: help all deps demo check check-full check-host check-model check-lab fuzz bench btl install clean distclean
 
 help:
 	@echo 'make demo        two Xen guests on this machine, MPI ping-pong between them'
 	@echo 'make check       all tests (TESTS=PATTERN selects, SUITES="trixie bookworm")'
 	@echo 'make check-full  ... and those too long for each day'
 	@echo 'make check-host  the tests that need no Xen'
+	@echo 'make check-model the model of the switch between TCP and rings, larger than in check'
 	@echo 'make check-lab   the tests on Xen'
 	@echo 'make fuzz        the ring under libFuzzer (clang), SECONDS=300 for each side'
 	@echo 'make all         compile everything, in the root file system of SUITE ($(SUITE))'
+	@echo 'make btl         the Open MPI component alone, for the Open MPI of this machine'
 	@echo 'make deps        install the Debian packages that all of this needs'
 	@echo 'make bench       MPI ping-pong, and TCP, xensockets, rings side by side; into build/bench/'
-	@echo 'make install     the library and its tools (DESTDIR=, PREFIX=), built natively'
+	@echo 'make install     library, tools and Open MPI component (DESTDIR=, PREFIX=), built here'
 	@echo 'make clean       remove what was built; the image cache stays'
 	@echo 'make distclean   end this checkout'"'"'s labs and remove the image cache too'
 
@@ -37,6 +39,7 @@ in-root:
 	@$(MAKE) -s -C tests/xen OUT=$(BUILD)/xen
 	@$(MAKE) -s -C tests/xen -f userlib.mk OUT=$(BUILD)/xen
 	@$(MAKE) -s -C userlib OUT=$(BUILD)/userlib
+	@$(MAKE) -s -C btl_xs OUT=$(BUILD)/btl
 	@$(MAKE) -s -C tests/bench OUT=$(BUILD)/bench
 
 demo:
@@ -55,14 +58,22 @@ check-full: deps
 check-host: deps
 	@tests/run host
 
+check-model: deps
+	@FULL=1 TESTS=host-model tests/run host
+
 check-lab: deps
 	@tests/run lab
+
+btl:
+	@$(MAKE) -C btl_xs
 
 fuzz:
 	@$(MAKE) -s -C tests/fuzz OUT=$(CURDIR)/build/fuzz fuzz
 
 install:
 	@$(MAKE) -C userlib install
+	@if command -v ompi_info > /dev/null; then $(MAKE) -C btl_xs install; else \
+		echo 'no Open MPI on this machine: btl_xs is not installed'; fi
 
 clean:
 	rm -rf build
