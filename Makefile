@@ -17,7 +17,7 @@ help:
 	@echo 'make check-lab   the tests on Xen'
 	@echo 'make all         compile everything, in the root file system of SUITE ($(SUITE))'
 	@echo 'make deps        install the Debian packages that all of this needs'
-	@echo 'make bench       the MPI ping-pong in full, into build/bench/'
+	@echo 'make bench       MPI ping-pong, and TCP, xensockets, rings side by side; into build/bench/'
 	@echo 'make install     the library and its tools (DESTDIR=, PREFIX=), built natively'
 	@echo 'make clean       remove what was built; the image cache stays'
 	@echo 'make distclean   end this checkout'"'"'s labs and remove the image cache too'
@@ -36,12 +36,14 @@ in-root:
 	@$(MAKE) -s -C tests/mpi OUT=$(BUILD)/mpi
 	@$(MAKE) -s -C tests/xen OUT=$(BUILD)/xen
 	@$(MAKE) -s -C userlib OUT=$(BUILD)/userlib
+	@$(MAKE) -s -C tests/bench OUT=$(BUILD)/bench
 
 demo:
 	@tests/bench/pingpong --quick
 
 bench:
 	@tests/bench/pingpong
+	@tests/bench/raw
 
 check: deps
 	@tests/run

@@ -14,7 +14,7 @@
 /* How often grants that the peer still maps are tried again. */
 #define XSOCK_LINGER_MS		250
 /* How often it is checked that the peers of waiting sockets exist. */
-#define XSOCK_LIVENESS_MS	1000
+#define XSOCK_LIVENESS_MS	500
 
 static bool exiting;
 static void xsock_liveness_work(struct work_struct *work);

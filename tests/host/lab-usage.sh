@@ -58,5 +58,5 @@ says "run: sudo apt-get install --no-install-recommends qemu-system-x86"
 
 # A full disk: a file system that is really too small.
 check_fails "no disk space" 99 unshare --mount --map-root-user sh -c \
-	"mount -t tmpfs -o size=10m tmp /mnt && LAB_CACHE=/mnt/cache exec '$LAB' images"
+	"mount -t tmpfs -o size=10m tmp /mnt && LAB_RUN=/mnt/run LAB_CACHE=/mnt/cache exec '$LAB' images"
 says "no space: /mnt/cache has .* MiB free"
