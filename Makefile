@@ -35,6 +35,7 @@ in-root:
 	@$(MAKE) -s -C kmod OUT=$(BUILD)/kmod$(KERNEL:%=-%)
 	@$(MAKE) -s -C tests/mpi OUT=$(BUILD)/mpi
 	@$(MAKE) -s -C tests/xen OUT=$(BUILD)/xen
+	@$(MAKE) -s -C tests/xen -f userlib.mk OUT=$(BUILD)/xen
 	@$(MAKE) -s -C userlib OUT=$(BUILD)/userlib
 	@$(MAKE) -s -C tests/bench OUT=$(BUILD)/bench
 

@@ -69,6 +69,7 @@ tree_make()
 	[ -n "$sources" ] || die "no Debian mirror in this machine's apt configuration; set LAB_MIRROR"
 	mkdir -p "$target.new/tree"
 	# No initrd of the distribution's: the lab has its own.
+	# No device nodes: without root they cannot be made, and /dev is mounted anyway.
 	# It hands descriptors to dash, which knows them up to 9 only: leave none open.
 	# shellcheck disable=SC2016 # mmdebstrap gives the hooks their argument
 	printf '%s\n' "$sources" |
@@ -83,7 +84,7 @@ tree_make()
 			--essential-hook='chroot "$1" dpkg-divert --quiet --add --rename /usr/sbin/update-initramfs' \
 			--essential-hook='ln -s /bin/true "$1/usr/sbin/update-initramfs"' \
 			--include="$(package_list)" "$SUITE" - - 3>&- |
-		in_namespace tar -x -p --numeric-owner -C "$target.new/tree"
+		in_namespace tar -x -p --numeric-owner --exclude="./dev/*" -C "$target.new/tree"
 	[ -e "$target.new/tree/usr/sbin/xl" ] || [ -e "$target.new/tree/usr/lib/xen" ] ||
 		die "mmdebstrap left no Xen tools"
 }
