@@ -80,12 +80,17 @@ static void xsock_event_close(evtchn_port_t port)
 
 static int xsock_event_irq(struct xsock_ring *ring, evtchn_port_t port)
 {
-	int irq = bind_evtchn_to_irqhandler_lateeoi(port, xsock_interrupt, 0, "xensocket",
-						    ring);
+	int irq = bind_evtchn_to_irq_lateeoi(port), err;
 
 	if (irq < 0) {
 		xsock_event_close(port);
 		return irq;
+	}
+	err = request_irq(irq, xsock_interrupt, 0, "xensocket", ring);
+	if (err) {
+		/* Unbinds and closes. A second closing could hit whoever gets the port next. */
+		evtchn_put(port);
+		return err;
 	}
 	ring->irq = irq;
 	ring->port = port;
