@@ -46,6 +46,7 @@ static void xsock_set_ring(struct sock *sk, struct xsock_ring *ring, int state)
 		state = TCP_ESTABLISHED;
 	WRITE_ONCE(sk->sk_state, state);
 	spin_unlock_irq(&ring->ev_lock);
+	/* Release: who sees the ring sees it complete; see xsock_ring_of(). */
 	smp_store_release(&xsock_sk(sk)->ring, ring);
 	xsock_wake_all(sk);
 }

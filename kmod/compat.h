@@ -26,10 +26,11 @@ static inline void vm_flags_mod(struct vm_area_struct *vma, vm_flags_t set,
  * SOL_SOCKET options come to the family first, if it asks for that. Where it cannot,
  * the core clamps SO_SNDBUF to net.core.wmem_max and stores twice the value.
  */
+static inline void xsock_own_sol_socket(struct socket *sock)
+{
 #ifdef SOCK_CUSTOM_SOCKOPT
-#define xsock_own_sol_socket(sock)	set_bit(SOCK_CUSTOM_SOCKOPT, &(sock)->flags)
-#else
-#define xsock_own_sol_socket(sock)	do { } while (0)
+	set_bit(SOCK_CUSTOM_SOCKOPT, &sock->flags);
 #endif
+}
 
 #endif /* _XSOCK_COMPAT_H */

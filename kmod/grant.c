@@ -243,7 +243,7 @@ void xsock_unmap_ring(struct xsock_ring *ring)
 	/* Once, not for each of many rings, lest one process delay a suspend for long. */
 	for (waited = 0; waited < XSOCK_STRAY_MS && !xsock_strays_left() &&
 	     xsock_referenced(ring); waited += 10)
-		msleep(10);
+		fsleep(10 * USEC_PER_MSEC);
 	gnttab_unmap_refs(ring->unmap_ops, NULL, ring->foreign, n);
 	ring->nforeign = 0;
 	for (i = 0; i < n; i++) {

@@ -64,7 +64,7 @@ module_param_named(family, xsock_family, int, 0444);
 MODULE_PARM_DESC(family, "number of the socket family (default 19)");
 
 LIST_HEAD(xsock_rings);
-DEFINE_MUTEX(xsock_rings_lock);
+DEFINE_MUTEX(xsock_rings_lock);	/* protects xsock_rings and charges */
 struct workqueue_struct *xsock_wq;
 
 static DEFINE_MUTEX(domid_lock);

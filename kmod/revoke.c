@@ -26,11 +26,11 @@ int xsock_reason_errno(u32 reason)
 	case XSOCK_REASON_NONE:
 		return 0;
 	case XSOCK_REASON_GONE:
-		return EHOSTDOWN;
+		return -EHOSTDOWN;
 	case XSOCK_REASON_PROTOCOL:
-		return EPROTO;
+		return -EPROTO;
 	default:
-		return ENETRESET;
+		return -ENETRESET;
 	}
 }
 
@@ -194,7 +194,7 @@ void xsock_detach(struct xsock_ring *ring, u32 reason)
 
 	spin_lock_irq(&ring->ev_lock);
 	ring->reason = reason;
-	ring->err = xsock_reason_errno(reason);
+	ring->err = -xsock_reason_errno(reason);
 	if (ring->sk && ring->err) {
 		WRITE_ONCE(ring->sk->sk_err, ring->err);
 		WRITE_ONCE(ring->sk->sk_shutdown, SHUTDOWN_MASK);
@@ -298,7 +298,7 @@ void xsock_linger_kick(unsigned long timeout_ms)
 		}
 		mutex_unlock(&xsock_rings_lock);
 		if (left)
-			msleep(10);
+			fsleep(10 * USEC_PER_MSEC);
 	} while (left && time_before(jiffies, end));
 }
 

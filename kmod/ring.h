@@ -21,12 +21,15 @@
 #include <asm/barrier.h>
 #include "uapi/xensocket.h"
 
-/* virt_*: the other side runs on another CPU also where this kernel has one. */
+/*
+ * virt_*: the other side runs on another CPU also where this kernel has one. Who uses
+ * a barrier says what it pairs with.
+ */
 #define xsock_load(p)			READ_ONCE(*(p))
 #define xsock_store(p, v)		WRITE_ONCE(*(p), (v))
-#define xsock_load_acquire(p)		virt_load_acquire(p)
-#define xsock_store_release(p, v)	virt_store_release((p), (v))
-#define xsock_full_barrier()		virt_mb()
+#define xsock_load_acquire(p)		virt_load_acquire(p)	/* sees what the release has */
+#define xsock_store_release(p, v)	virt_store_release((p), (v)) /* for the acquire */
+#define xsock_full_barrier()		virt_mb()		/* store, then look */
 #else
 #include <stdbool.h>
 #ifndef XSOCK_UAPI_INCLUDED

@@ -109,7 +109,7 @@ struct xsock_ring {
 	struct user_struct	*user;
 	unsigned long		charged;
 
-	struct mutex		lock;
+	struct mutex		lock;		/* see @lock above */
 	struct xsock_idx	idx;
 	struct page		**pages;
 	struct xsock_tx_page	*tx;
@@ -119,7 +119,7 @@ struct xsock_ring {
 	bool			attached;
 	u32			own_state;
 
-	spinlock_t		ev_lock;
+	spinlock_t		ev_lock;	/* see @ev_lock above */
 	struct sock		*sk;
 	void			*peer_page;
 	u32			peer_state;
@@ -170,6 +170,7 @@ static inline struct xsock *xsock_sk(struct sock *sk)
 /* The ring of a socket that may be bound or connected at this moment. */
 static inline struct xsock_ring *xsock_ring_of(struct sock *sk)
 {
+	/* Pairs with the release in xsock_set_ring(). */
 	return smp_load_acquire(&xsock_sk(sk)->ring);
 }
 

@@ -175,12 +175,13 @@ struct xsock_rx_page {
 /*
  * ---- mapping ----
  *
- * mmap() with MAP_SHARED on the socket's descriptor, at these offsets:
+ * mmap() with MAP_SHARED on the socket's descriptor, at these offsets,
+ * counted in pages:
  *
- *	page 0			rx page
- *	page 1			tx page
- *	pages 2 to 1+n		the n data pages
- *	pages 2+n to 1+2n	the same data pages again
+ *	0			rx page
+ *	1			tx page
+ *	2 to 1+n		the n data pages
+ *	2+n to 1+2n		the same data pages again
  *
  * so that a record is contiguous wherever it begins. The transmitter may map
  * all but page 0 writable, the receiver page 0 only: two mappings each, or
