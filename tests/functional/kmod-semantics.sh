@@ -8,25 +8,8 @@
 . "$(dirname "$0")/../lib.sh"
 . "$(dirname "$0")/../kmod.sh"
 
-# holdings GUEST: what the domain holds of Xen, as Xen and the guest count it.
-holdings()
-{
-	# Grants to dom0 do not count: the block device's come and go.
-	# shellcheck disable=SC2016 # expanded in dom0
-	lab ssh h1 'id=$(xl domid '"$1"')
-		echo "event channels: $(/usr/lib/xen-*/bin/lsevtchn $id | wc -l)"
-		xl dmesg -c > /dev/null
-		xl debug-keys g
-		xl dmesg | awk -v domain="d$id" "
-			/grant-table for remote/ { on = \$5 == domain }
-			on && /\[0x/ && \$3 != 0 { n++ }
-			END { print \"grants mapped by peers: \" n + 0 }"'
-	# shellcheck disable=SC2016 # expanded in the guest
-	lab ssh "$1" 'echo "interrupts: $(grep -c xen-dyn /proc/interrupts)"'
-}
-
 push_kmod g1 g2
-before="$(holdings g1) $(holdings g2)"
+before=$("$TESTS_DIR/holdings" h1)
 echo "$before"
 
 # shellcheck disable=SC2119 # all cases, not the script's arguments
@@ -38,5 +21,5 @@ check_equal "no case failed" "" "$(grep '^not ok' <<< "$out")"
 check_equal "as many cases as planned" "$(sed -n 's/^1\.\.//p' <<< "$out")" "$(grep -c '^ok' <<< "$out")"
 
 check_kernel_log g1 g2
-check_equal "all is given back while the module is loaded" "$before" "$(holdings g1) $(holdings g2)"
+check_equal "all is given back while the module is loaded" "$before" "$("$TESTS_DIR/holdings" h1)"
 check "rmmod" lab ssh g1 rmmod xensocket

@@ -1295,5 +1295,6 @@ const struct test_case cases[] = {
 	{ "quiesce", "quiesce and release at either end", a_quiesce, b_quiesce },
 	{ "killed", "SIGKILL of either end", a_killed, b_killed },
 	{ "+busy", "busy sockets while something happens to a domain", busy, busy },
+	{ "+faults", "each allocation fails once", a_faults, b_faults },
 	{ 0 },
 };

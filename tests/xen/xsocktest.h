@@ -122,4 +122,8 @@ struct test_case {
 
 extern const struct test_case cases[];
 
+/* faults.c */
+void a_faults(void);
+void b_faults(void);
+
 #endif
