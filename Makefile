@@ -6,7 +6,7 @@ export SUITE
 LAB = tests/lab/lab
 
 .DEFAULT_GOAL := help
-.PHONY: help all deps demo check check-full check-debug check-host check-lab bench install clean distclean
+.PHONY: help all deps demo check check-full check-debug check-host check-lab fuzz bench install clean distclean
 
 help:
 	@echo 'make demo        two Xen guests on this machine, MPI ping-pong between them'
@@ -15,6 +15,7 @@ help:
 	@echo 'make check-debug the tests of the module, in guests with a debug kernel'
 	@echo 'make check-host  the tests that need no Xen'
 	@echo 'make check-lab   the tests on Xen'
+	@echo 'make fuzz        the ring under libFuzzer (clang), SECONDS=300 for each side'
 	@echo 'make all         compile everything, in the root file system of SUITE ($(SUITE))'
 	@echo 'make deps        install the Debian packages that all of this needs'
 	@echo 'make bench       MPI ping-pong, and TCP, xensockets, rings side by side; into build/bench/'
@@ -61,6 +62,9 @@ check-host: deps
 
 check-lab: deps
 	@tests/run lab
+
+fuzz:
+	@$(MAKE) -s -C tests/fuzz OUT=$(CURDIR)/build/fuzz fuzz
 
 install:
 	@$(MAKE) -C userlib install

@@ -29,43 +29,84 @@ void xsock_wake_all(struct sock *sk)
 	xsock_wake(sk, SOCK_WAKE_WAITD, POLL_HUP);
 }
 
+/*
+ * So many events with news come at full speed while nobody looks at the ring; a
+ * transmitter of single bytes could otherwise keep a processor in the handler.
+ */
+#define XSOCK_EVENTS_AHEAD	64
+
+/*
+ * How far the peer's index may have come. The own one is read after the peer's, so it
+ * is not behind what the peer has seen of it.
+ */
+static u64 xsock_index_limit(struct xsock_ring *ring)
+{
+	if (ring->role == XSOCK_ROLE_TX)
+		return xsock_load(&ring->tx->prod);
+	/* The rx page is the peer's memory: believed only if a process counts there. */
+	return ring->idx.size + (READ_ONCE(ring->mapped) ? xsock_load(&ring->rx->cons) :
+							   READ_ONCE(ring->idx.cons));
+}
+
+/*
+ * Has the peer moved its index? News is what has changed since the last event, not
+ * since the last look: an event whose bytes were read before it came is not the peer's
+ * fault. An index that may not be there is no news but the end of the socket, also if
+ * nobody looks at it.
+ */
+static bool xsock_index_moved(struct xsock_ring *ring)
+{
+	const u64 *seen = ring->role == XSOCK_ROLE_TX ? &ring->idx.cons : &ring->idx.prod;
+	u64 index, known, limit, last = ring->last_index;
+
+	if (!ring->peer_page)
+		return false;
+	/* Before the peer's index, which is not behind what has been seen of it. */
+	known = smp_load_acquire(seen);
+	/* Acquire: the limit is read after it, too. */
+	index = ring->role == XSOCK_ROLE_TX ?
+		xsock_load_acquire(&((struct xsock_rx_page *)ring->peer_page)->cons) :
+		xsock_load_acquire(&((struct xsock_tx_page *)ring->peer_page)->prod);
+	if (index == last)
+		return false;
+	limit = xsock_index_limit(ring);
+	if (index - last > limit - last || index - known > limit - known) {
+		if (!ring->want_reason) {
+			ring->want_reason = XSOCK_REASON_PROTOCOL;
+			xsock_ring_kick(ring);
+		}
+		return false;
+	}
+	ring->last_index = index;
+	return true;
+}
+
 static irqreturn_t xsock_interrupt(int irq, void *data)
 {
 	struct xsock_ring *ring = data;
 	bool tx = ring->role == XSOCK_ROLE_TX;
 	unsigned int eoi = XEN_EOI_FLAG_SPURIOUS;
 	unsigned long flags;
+	bool moved, fresh;
 
 	spin_lock_irqsave(&ring->ev_lock, flags);
 	ring->stats.events_received++;
-	/*
-	 * News is what has changed since the last event, not since the last look:
-	 * an event whose bytes were read before it came is not the peer's fault.
-	 * The same holds for its state, which somebody may have seen while others sleep.
-	 */
-	if (ring->peer_page) {
-		u64 index = tx ?
-			xsock_load(&((struct xsock_rx_page *)ring->peer_page)->cons) :
-			xsock_load(&((struct xsock_tx_page *)ring->peer_page)->prod);
-
-		if (index != ring->last_index)
-			eoi = 0;
-		ring->last_index = index;
-	}
+	moved = xsock_index_moved(ring);
+	/* As with the index: somebody may have seen the state while others sleep. */
 	xsock_peer_look(ring);
-	if (ring->untold)
-		eoi = 0;
+	fresh = ring->untold;
 	ring->untold = 0;
+	if (fresh || (moved && READ_ONCE(ring->ahead) < XSOCK_EVENTS_AHEAD))
+		eoi = 0;
+	WRITE_ONCE(ring->ahead, READ_ONCE(ring->ahead) + 1);
 	if (eoi)
 		ring->stats.events_empty++;
-	else if (ring->sk)
+	if ((moved || fresh) && ring->sk)
 		xsock_wake(ring->sk, tx ? SOCK_WAKE_SPACE : SOCK_WAKE_WAITD,
 			   tx ? POLL_OUT : POLL_IN);
-	if (ring->lingering) {
-		/* The peer has let go, it seems. */
+	/* The peer has let go, it seems; who says so again and again is slowed down. */
+	if (ring->lingering)
 		mod_delayed_work(xsock_wq, &ring->linger, 0);
-		eoi = 0;
-	}
 	spin_unlock_irqrestore(&ring->ev_lock, flags);
 
 	/* Only now may the next one come; empty ones are slowed down. */

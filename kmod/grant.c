@@ -61,7 +61,7 @@ int xsock_grant_pages(struct xsock_ring *ring)
 {
 	unsigned int lists = xsock_list_pages(ring->npages);
 	unsigned int n = 1 + lists + 2 + ring->npages;
-	unsigned int i, rx = 1 + lists + 1;
+	unsigned int i, tx = 1 + lists, rx = 1 + lists + 1;
 	grant_ref_t head;
 	int err;
 
@@ -81,7 +81,7 @@ int xsock_grant_pages(struct xsock_ring *ring)
 	}
 	for (i = 0; i < ring->npages; i++)
 		ring->pages[i] = ring->granted[1 + lists + 2 + i];
-	ring->tx = page_address(ring->granted[1 + lists]);
+	ring->tx = page_address(ring->granted[tx]);
 	ring->rx = page_address(ring->granted[rx]);
 
 	err = gnttab_alloc_grant_references(n, &head);
@@ -89,9 +89,10 @@ int xsock_grant_pages(struct xsock_ring *ring)
 		return -ENOSPC;
 	for (i = 0; i < n; i++) {
 		ring->refs[i] = gnttab_claim_grant_reference(&head);
+		/* The head page, too, is writable: nobody reads it here, see ring.c. */
 		gnttab_grant_foreign_access_ref(ring->refs[i], ring->peer,
 						xen_page_to_gfn(ring->granted[i]),
-						i != rx);
+						i != 0 && i != rx);
 	}
 	gnttab_free_grant_references(head);
 	ring->ended = 0;
@@ -109,6 +110,21 @@ bool xsock_grant_end(struct xsock_ring *ring)
 		ring->ended++;
 	}
 	return true;
+}
+
+/* The receiver has come: head and list pages need not be shown any longer. */
+void xsock_grant_end_handshake(struct xsock_ring *ring)
+{
+	unsigned int n = 1 + xsock_list_pages(ring->npages);
+
+	mutex_lock(&ring->lock);
+	/* Detached, all grants are being ended. */
+	while (ring->attached && ring->ended < n &&
+	       gnttab_try_end_foreign_access(ring->refs[ring->ended])) {
+		__free_page(ring->granted[ring->ended]);
+		ring->granted[ring->ended++] = NULL;
+	}
+	mutex_unlock(&ring->lock);
 }
 
 /* The module goes: leave pages and references that are in use to the grant table. */
@@ -154,6 +170,42 @@ int xsock_grant_read(u16 domid, grant_ref_t ref, void *copy)
 
 	gnttab_batch_copy(&op, 1);
 	return op.status == GNTST_okay ? 0 : -ECONNREFUSED;
+}
+
+/**
+ * xsock_grant_write - write into a granted page
+ * @domid: domain that grants
+ * @ref: its reference
+ * @offset: in the page
+ * @data: what to write
+ * @len: bytes
+ */
+int xsock_grant_write(u16 domid, grant_ref_t ref, unsigned int offset, const void *data,
+		      unsigned int len)
+{
+	struct gnttab_copy op = {
+		.dest = { .u.ref = ref, .domid = domid, .offset = offset },
+		.len = len,
+		.flags = GNTCOPY_dest_gref,
+	};
+	void *page = (void *)get_zeroed_page(GFP_KERNEL);
+
+	if (!page)
+		return -ENOMEM;
+	memcpy(page, data, len);
+	op.source.u.gmfn = virt_to_gfn(page);
+	op.source.domid = DOMID_SELF;
+	gnttab_batch_copy(&op, 1);
+	free_page((unsigned long)page);
+	return op.status == GNTST_okay ? 0 : -ECONNREFUSED;
+}
+
+/* The rx page is about to be mapped by @ref; or, 0, no process can write it any more. */
+void xsock_set_rx_ref(struct xsock_ring *ring, grant_ref_t ref)
+{
+	mutex_lock(&xsock_rings_lock);
+	ring->rx_ref = ref;
+	mutex_unlock(&xsock_rings_lock);
 }
 
 /**
@@ -236,7 +288,9 @@ static bool xsock_referenced(struct xsock_ring *ring)
  */
 void xsock_unmap_ring(struct xsock_ring *ring)
 {
+	static const u8 blank[sizeof(((struct xsock_rx_page *)0)->pad0)];
 	unsigned int i, kept = 0, n = ring->nforeign, waited;
+	bool pinned;
 
 	if (!n)
 		return;
@@ -244,8 +298,17 @@ void xsock_unmap_ring(struct xsock_ring *ring)
 	for (waited = 0; waited < XSOCK_STRAY_MS && !xsock_strays_left() &&
 	     xsock_referenced(ring); waited += 10)
 		fsleep(10 * USEC_PER_MSEC);
+	/*
+	 * What a process has written where a head page begins must not outlive the
+	 * mapping, see xsock_head_read(). Direct I/O may write it once more until then.
+	 */
+	pinned = page_count(ring->foreign[1]) > 1;
+	memcpy(page_address(ring->foreign[1]), blank, sizeof(blank));
 	gnttab_unmap_refs(ring->unmap_ops, NULL, ring->foreign, n);
 	ring->nforeign = 0;
+	if (pinned)
+		/* If it fails the peer has ended the grant. */
+		xsock_grant_write(ring->peer, ring->rx_ref, 0, blank, sizeof(blank));
 	for (i = 0; i < n; i++) {
 		struct page *page = ring->foreign[i];
 

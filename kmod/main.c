@@ -33,7 +33,7 @@
  *	  ring->lock		indices, pages, mappings, detachment; mutex
  *	    i_mmap_rwsem	zapping user mappings
  *	    ring->ev_lock	what the interrupt handler uses; spinlock, irqs off
- *	xsock_rings_lock	list of rings, charges; nothing is taken inside but ev_lock
+ *	  xsock_rings_lock	list of rings, charges, rx_ref; nothing is taken inside but ev_lock
  *	control_lock		(control.c) quiesced or not, epoch; nothing is taken inside
  *
  * Page faults take ring->lock under mmap_lock. Therefore nobody touches user

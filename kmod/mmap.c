@@ -87,7 +87,7 @@ int xsock_mmap(struct file *file, struct socket *sock, struct vm_area_struct *vm
 	mutex_lock(&ring->lock);
 	ring->mapping = file->f_mapping;
 	if (writable && control)
-		ring->mapped = true;
+		WRITE_ONCE(ring->mapped, true);
 	mutex_unlock(&ring->lock);
 	return 0;
 }

@@ -36,26 +36,45 @@ int xsock_reason_errno(u32 reason)
 
 /* ---- receiver: from foreign pages to private ones ---- */
 
-/* A private copy of each page with published bytes; 0 or -ENOMEM. */
-static int xsock_copy_data(struct xsock_ring *ring, struct page **copies)
+/*
+ * Private copies of the pages with published bytes, in the order of the stream, in the
+ * place of the foreign ones. Returns the bytes that are kept, which are fewer than were
+ * published if there is no memory.
+ */
+static u64 xsock_copy_data(struct xsock_ring *ring)
 {
-	u64 first = ring->idx.cons >> PAGE_SHIFT;
-	u64 last = (ring->idx.prod + PAGE_SIZE - 1) >> PAGE_SHIFT;
-	u64 n;
+	u64 used = xsock_used(&ring->idx), kept = 0, at;
+	struct page *copy;
+	unsigned int i;
 
-	for (n = first; n < last; n++) {
-		unsigned int i = n & (ring->npages - 1);
-
+	for (; kept < used; kept += PAGE_SIZE - offset_in_page(at)) {
+		at = xsock_position(&ring->idx, ring->idx.cons + kept);
+		i = at >> PAGE_SHIFT;
 		/* The last and the first page may be the same one. */
-		if (copies[i])
+		if (ring->pages[i] != ring->foreign[2 + i])
 			continue;
 		/* Charged to nobody: a limit must not cost bytes that had arrived. */
-		copies[i] = alloc_page(GFP_KERNEL | __GFP_NOWARN | __GFP_RETRY_MAYFAIL);
-		if (!copies[i])
-			return -ENOMEM;
-		memcpy(page_address(copies[i]), page_address(ring->pages[i]), PAGE_SIZE);
+		copy = alloc_page(GFP_KERNEL | __GFP_NOWARN | __GFP_RETRY_MAYFAIL);
+		if (!copy)
+			return kept;
+		memcpy(page_address(copy), page_address(ring->pages[i]), PAGE_SIZE);
+		ring->pages[i] = copy;
 	}
-	return 0;
+	return used;
+}
+
+/*
+ * The copy ends before what was published does: never pretend that the stream ended
+ * here. The end that the peer announced is forgotten, so that the reader finds an error
+ * after what was kept.
+ */
+static u32 xsock_cut(struct xsock_ring *ring, u64 kept, u32 reason)
+{
+	ring->idx.prod = ring->idx.cons + kept;
+	spin_lock_irq(&ring->ev_lock);
+	ring->peer_state &= ~(XSOCK_TX_FIN | XSOCK_TX_CLOSED);
+	spin_unlock_irq(&ring->ev_lock);
+	return reason == XSOCK_REASON_NONE ? XSOCK_REASON_GONE : reason;
 }
 
 /*
@@ -68,8 +87,8 @@ static u32 xsock_absorb(struct xsock_ring *ring, u32 reason)
 {
 	struct xsock_tx_page *tx = page_address(ring->spare[0]);
 	struct xsock_rx_page *rx = page_address(ring->spare[1]);
-	struct page **copies;
 	unsigned int i;
+	u64 kept;
 
 	if (ring->mapping)
 		unmap_mapping_range(ring->mapping, 0, 0, 1);
@@ -78,22 +97,12 @@ static u32 xsock_absorb(struct xsock_ring *ring, u32 reason)
 	if (!xsock_own_look(ring) || !xsock_rx_look(&ring->idx, ring->tx))
 		reason = XSOCK_REASON_PROTOCOL;
 
-	copies = kvcalloc(ring->npages, sizeof(*copies),
-			  GFP_KERNEL | __GFP_NOWARN | __GFP_RETRY_MAYFAIL);
-	if (!copies || xsock_copy_data(ring, copies)) {
-		/* Lost for want of memory: never pretend that the stream ended here. */
-		for (i = 0; copies && i < ring->npages; i++)
-			if (copies[i])
-				__free_page(copies[i]);
-		kvfree(copies);
-		copies = NULL;
-		ring->idx.prod = ring->idx.cons;
-		if (reason == XSOCK_REASON_NONE)
-			reason = XSOCK_REASON_GONE;
-	}
+	kept = xsock_copy_data(ring);
+	if (kept < xsock_used(&ring->idx))
+		reason = xsock_cut(ring, kept, reason);
 	for (i = 0; i < ring->npages; i++)
-		ring->pages[i] = copies && copies[i] ? copies[i] : ring->spare[2];
-	kvfree(copies);
+		if (ring->pages[i] == ring->foreign[2 + i])
+			ring->pages[i] = ring->spare[2];
 
 	tx->version = XSOCK_VERSION;
 	tx->data_pages = ring->npages;
@@ -186,8 +195,10 @@ void xsock_detach(struct xsock_ring *ring, u32 reason)
 		xsock_detach_tx(ring, reason, closing);
 	else
 		xsock_detach_rx(ring, &reason, closing);
-	if (!tx)
+	if (!tx) {
 		xsock_unmap_ring(ring);
+		xsock_set_rx_ref(ring, 0);
+	}
 	trace_xsock_state(ring, XSOCK_STATE_DETACHED, reason);
 	/* After unmapping: the peer can end its grants at once. */
 	xsock_event_send(ring);
@@ -242,8 +253,10 @@ void xsock_revoke_work(struct work_struct *work)
 	u32 closed = ring->role == XSOCK_ROLE_TX ? XSOCK_RX_CLOSED : XSOCK_TX_CLOSED;
 	u32 revoked = ring->role == XSOCK_ROLE_TX ? XSOCK_RX_REVOKED : XSOCK_TX_REVOKED;
 	u32 reason;
+	bool go;
 
 	spin_lock_irq(&ring->ev_lock);
+	go = ring->want_reason || ring->peer_state & (closed | revoked);
 	if (ring->peer_state & closed)
 		reason = XSOCK_REASON_NONE;
 	else if (!(ring->peer_state & revoked))
@@ -256,7 +269,10 @@ void xsock_revoke_work(struct work_struct *work)
 		reason = XSOCK_REASON_SUSPEND;
 	spin_unlock_irq(&ring->ev_lock);
 
-	xsock_detach(ring, reason);
+	if (go)
+		xsock_detach(ring, reason);
+	else
+		xsock_grant_end_handshake(ring);
 	xsock_ring_put(ring);
 }
 

@@ -187,6 +187,42 @@ static bool xsock_head_ok(const struct xsock_head *head, const struct sockaddr_x
 	       is_power_of_2(head->data_pages) && head->data_pages <= XSOCK_MAX_PAGES;
 }
 
+/*
+ * Reads the head page, and makes sure that no process here can have written it: one
+ * that has mapped the rx page of another ring could make that look like a head page,
+ * and have us map for it whatever the peer has granted to this domain.
+ */
+static int xsock_head_read(const struct sockaddr_xen *addr, struct xsock_head *head)
+{
+	struct xsock_ring *other;
+	int err;
+
+	/* Rx pages are entered before they are mapped, and leave when they are blank. */
+	mutex_lock(&xsock_rings_lock);
+	err = xsock_grant_read(addr->sxen_domid, addr->sxen_gref, head);
+	list_for_each_entry(other, &xsock_rings, node)
+		if (other->peer == addr->sxen_domid && other->rx_ref &&
+		    other->rx_ref == addr->sxen_gref)
+			err = -ECONNREFUSED;
+	mutex_unlock(&xsock_rings_lock);
+	if (!err && !xsock_head_ok(head, addr))
+		err = -ECONNREFUSED;
+	return err;
+}
+
+/*
+ * Marks the head page, which shows that it is granted writable, as are rx pages only
+ * besides. The pages that a transmitter's process can write are granted read-only: one
+ * of those could be made to look like a head page, too.
+ */
+static int xsock_head_take(const struct sockaddr_xen *addr)
+{
+	static const u32 taken = 1;
+
+	return xsock_grant_write(addr->sxen_domid, addr->sxen_gref,
+				 offsetof(struct xsock_head, taken), &taken, sizeof(taken));
+}
+
 static struct xsock_ring *xsock_ring_take(struct sock *sk, const struct sockaddr_xen *addr,
 					  const struct xsock_head *head)
 {
@@ -222,6 +258,10 @@ static struct xsock_ring *xsock_ring_take(struct sock *sk, const struct sockaddr
 			err = -ECONNREFUSED;
 		goto fail;
 	}
+	err = xsock_head_take(addr);
+	if (err)
+		goto fail;
+	xsock_set_rx_ref(ring, refs[1]);
 	err = xsock_map_ring(ring, refs);
 	if (err)
 		goto fail;
@@ -244,6 +284,7 @@ fail:
 	kvfree(refs);
 	xsock_event_unbind(ring);
 	xsock_unmap_ring(ring);
+	xsock_set_rx_ref(ring, 0);
 	/* Foreign pages are not ours to free. */
 	memset(ring->pages, 0, ring->npages * sizeof(*ring->pages));
 	xsock_ring_put(ring);
@@ -272,9 +313,7 @@ struct xsock_ring *xsock_ring_accept(struct sock *sk, const struct sockaddr_xen 
 	head = (struct xsock_head *)get_zeroed_page(GFP_KERNEL);
 	if (!head)
 		return ERR_PTR(-ENOMEM);
-	err = xsock_grant_read(addr->sxen_domid, addr->sxen_gref, head);
-	if (!err && !xsock_head_ok(head, addr))
-		err = -ECONNREFUSED;
+	err = xsock_head_read(addr, head);
 	ring = err ? ERR_PTR(err) : xsock_ring_take(sk, addr, head);
 	free_page((unsigned long)head);
 	return ring;
@@ -315,7 +354,7 @@ void xsock_peer_look(struct xsock_ring *ring)
 	ring->untold |= fresh;
 
 	if (tx) {
-		go = fresh & (XSOCK_RX_CLOSED | XSOCK_RX_REVOKED);
+		go = fresh & (XSOCK_RX_CONNECTED | XSOCK_RX_CLOSED | XSOCK_RX_REVOKED);
 		if (fresh & XSOCK_RX_SHUT)
 			shut |= SEND_SHUTDOWN;
 		if (fresh & XSOCK_RX_CLOSED)
@@ -340,6 +379,7 @@ void xsock_peer_look(struct xsock_ring *ring)
 		ring->peer_reason =
 			tx ? xsock_load(&((struct xsock_rx_page *)ring->peer_page)->reason) :
 			     xsock_load(&((struct xsock_tx_page *)ring->peer_page)->reason);
+	/* Let go of the ring, or of what was needed for the handshake only. */
 	if (go)
 		xsock_ring_kick(ring);
 }
@@ -370,6 +410,8 @@ bool xsock_own_look(struct xsock_ring *ring)
 	u64 mine, theirs;
 	int tries;
 
+	/* Somebody looks: events with news are welcome again. */
+	WRITE_ONCE(ring->ahead, 0);
 	if (!ring->mapped)
 		return true;
 	for (tries = 0; tries < XSOCK_LOOK_TRIES; tries++) {

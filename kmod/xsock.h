@@ -76,7 +76,8 @@ struct xsock_stats {
  *	&rx->cons and the state are read through it.
  * @peer_state: bits of the peer's state seen so far
  * @untold: ... of which sleepers have not been told: whoever saw them first was no event
- * @last_index: index seen at the last event, to tell empty ones
+ * @last_index: index accepted at the last event, to tell empty ones
+ * @ahead: events since somebody last looked at the ring; that resets it without a lock
  * @reason: XSOCK_REASON_* of the revocation
  * @err: errno of the revocation, 0 if there was none
  *
@@ -89,6 +90,8 @@ struct xsock_stats {
  * @ngrants: number of @refs
  * @ended: @refs before this have been ended
  * @foreign: (receiver) foreign pages: tx, rx, data
+ * @rx_ref: (receiver) reference by which the rx page is mapped, 0 if it is not; under
+ *	xsock_rings_lock
  * @unmap_ops: prepared with the mapping: unmapping must not need memory
  * @nforeign: number of @foreign, 0 when unmapped
  * @spare: (receiver) private tx page, rx page and a page of zeroes, allocated
@@ -126,6 +129,7 @@ struct xsock_ring {
 	u32			peer_state;
 	u32			untold;
 	u64			last_index;
+	unsigned int		ahead;
 	u32			reason;
 	int			err;
 	u32			peer_reason;
@@ -143,6 +147,7 @@ struct xsock_ring {
 	struct page		**foreign;
 	struct gnttab_unmap_grant_ref *unmap_ops;
 	unsigned int		nforeign;
+	grant_ref_t		rx_ref;
 	struct page		*spare[3];
 
 	struct sockaddr_xen	addr;
@@ -227,9 +232,13 @@ void xsock_ring_broken(struct xsock_ring *ring);
 /* grant.c */
 int xsock_grant_pages(struct xsock_ring *ring);
 bool xsock_grant_end(struct xsock_ring *ring);
+void xsock_grant_end_handshake(struct xsock_ring *ring);
 void xsock_grant_abandon(struct xsock_ring *ring);
 void xsock_grant_free(struct xsock_ring *ring);
 int xsock_grant_read(u16 domid, grant_ref_t ref, void *copy);
+int xsock_grant_write(u16 domid, grant_ref_t ref, unsigned int offset, const void *copy,
+		      unsigned int len);
+void xsock_set_rx_ref(struct xsock_ring *ring, grant_ref_t ref);
 int xsock_map_ring(struct xsock_ring *ring, const grant_ref_t *refs);
 void xsock_unmap_ring(struct xsock_ring *ring);
 void xsock_strays_reap(void);

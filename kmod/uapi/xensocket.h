@@ -70,13 +70,16 @@ struct sockaddr_xen {
  * @rx_ref: grant reference of the rx page (writable)
  * @list_pages: 0: @refs are those of the data pages; otherwise the number of
  *	list pages (read-only), whose references are in @refs
+ * @taken: 0; written by the receiver, who sees thereby that the page is writable
  * @reserved: 0
  * @refs: grant references
  *
- * Written by the transmitter's kernel before the offer exists, never changed,
- * read once by the receiver's kernel, granted read-only. It is not part of the
- * user mapping: a process that could change references could have the peer map
- * the ring of another user.
+ * Written by the transmitter's kernel before the offer exists, read once by the
+ * receiver's kernel. It is not part of the user mapping: a process that could
+ * choose references could have the peer map the ring of another user. Therefore
+ * it is also granted writable, unlike all that a process of the transmitter's can
+ * write, and no receiver accepts an rx page of its own for it. The grant is ended
+ * when the receiver has connected.
  */
 struct xsock_head {
 	__u32	magic;
@@ -87,7 +90,8 @@ struct xsock_head {
 	__u32	tx_ref;
 	__u32	rx_ref;
 	__u32	list_pages;
-	__u32	reserved[5];
+	__u32	taken;
+	__u32	reserved[4];
 	__u32	refs[XSOCK_HEAD_REFS];
 };
 
@@ -243,7 +247,7 @@ struct xsock_rx_page {
  * @events_sent: events sent to the peer (each is one hypercall)
  * @events_spared: publications or consumptions that needed none
  * @events_received: events that the peer sent
- * @events_empty: ... of which without news
+ * @events_empty: ... of which without news, or too many in a row that nobody looked for
  * @waits: times a system call slept: ring full (transmitter) or empty (receiver)
  * @status_calls: hypercalls to see whether the peer is still there
  */

@@ -2,7 +2,7 @@
 # Proves: guests with several CPUs pass what those with one do.
 # Lab: hosts=1 guests=2 type=all suite=all
 # Check: none
-# Limit: 1200
+# Limit: 2400
 # SPDX-License-Identifier: BSD-3-Clause
 
 . "$(dirname "$0")/../lib.sh"

@@ -403,6 +403,7 @@ static const struct group {
 	{ "clients", client_cases },
 	{ "bulk", bulk_cases },
 	{ "limits", limit_cases },
+	{ "hostile", hostile_cases },
 };
 #define GROUPS (sizeof(groups) / sizeof(groups[0]))
 
@@ -521,7 +522,9 @@ static int usage(void)
 		"       xsocktest list                       groups and cases\n"
 		"       xsocktest differences                what AF_XEN does on purpose otherwise\n"
 		"                                            than AF_UNIX\n"
-		"XSOCK_MIB at end A: how much each bulk case moves, default %d\n", MIB_DEFAULT);
+		"XSOCK_MIB at end A: how much each bulk case moves, default %d\n"
+		"XSOCK_ROUNDS at end A: how often random hostile cases begin anew, default 1\n",
+		MIB_DEFAULT);
 	return 2;
 }
 

@@ -140,6 +140,7 @@ extern const struct test_case unix_cases[];
 extern const struct test_case client_cases[];
 extern const struct test_case bulk_cases[];
 extern const struct test_case limit_cases[];
+extern const struct test_case hostile_cases[];
 
 void oracle_a(const struct test_case *c);
 void oracle_b(const struct test_case *c);

@@ -1,0 +1,44 @@
+#!/bin/bash
+# Proves: a peer domain that lies in every way can break its own sockets, and nothing else.
+# Lab: hosts=1 guests=2 type=all suite=all
+# Check: trixie-pvh
+# Limit: 900
+# SPDX-License-Identifier: BSD-3-Clause
+
+. "$(dirname "$0")/../lib.sh"
+. "$(dirname "$0")/../kmod.sh"
+
+push_kmod g1 g2
+lab push "$TOP/build/$SUITE/xen/xsfail/xsfail.ko" g1:/root || fail "cannot copy to g1"
+# The victim needs them only to read what a forger would have to guess.
+for guest in g1 g2; do
+	check "$guest has devices for grants" lab ssh "$guest" modprobe -a xen-gntdev xen-gntalloc xen-evtchn
+done
+before=$(holdings g1 g2)
+echo "$before"
+
+# shellcheck disable=SC2034 # for xsocktest_run
+[ -z "${FULL:-}" ] || XSOCK_ROUNDS=40 XSOCK_LIMIT=600
+check_xsocktest hostile
+check "a fresh pair of honest sockets works" xsocktest_run stream
+
+check "allocations can fail" lab ssh g1 insmod /root/xsfail.ko
+check_xsocktest +lost
+check "rmmod xsfail" lab ssh g1 rmmod xsfail
+
+# The other one's log is its own affair: it ended grants that were mapped.
+check_kernel_log g1
+check_given_back "$before" g1 g2
+
+# The rogue's domain goes in the middle of everything.
+gone=$(mktemp)
+lab ssh g2 "timeout 200 /root/xsocktest serve 7999" > /dev/null 2>&1 &
+lab ssh g1 "timeout 200 /root/xsocktest run 10.77.1.2 7999 +gone" > "$gone" 2>&1 &
+eventually 60 "handshakes have been begun" grep -q 'gone: begun' "$gone"
+check "xl destroy g2" lab ssh h1 xl destroy g2
+eventually 180 "all sockets have noticed" grep -q 'A gone: [pF]' "$gone"
+cat "$gone"
+check "... with the right error" grep -q 'A gone: passed' "$gone"
+rm -f "$gone"
+lab ssh g1 "killall -q xsocktest; sleep 1"
+check_module_leaves g1
