@@ -100,6 +100,7 @@ kernel_ensure()
 	cached "$image" "disk image with the debug kernel" \
 		kernel_image_make "$LAB_IMAGE" "$kernel" "$image"
 	touch "$source" "$kernel" "$image"
+	# shellcheck disable=SC2034 # build_root has use for it
 	LAB_KERNEL=$kernel
 	LAB_IMAGE=$image
 }
