@@ -5,6 +5,7 @@
 #   # Proves: one sentence
 #   # Lab: hosts=2 guests=2 type=pvh suite=all     (or: none; type may be all)
 #   # Check: trixie-pvh            (optional: what of it is in the short selection)
+#   # Kernel: debug               (optional: only for guests with this kernel)
 #   # Limit: 300
 #
 # The runner brings up a fresh lab before each test. A test passes if it ends
@@ -17,6 +18,14 @@ set -u -o pipefail
 TESTS_DIR=$(cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")" && pwd)
 TOP=$(dirname "$TESTS_DIR")
 export SUITE=${SUITE:-trixie}
+export KERNEL=${KERNEL:-}
+
+# What guests with this kernel load.
+# shellcheck disable=SC2034 # for tests
+MODULE=$TOP/build/$SUITE/kmod${KERNEL:+-$KERNEL}/xensocket.ko
+# How much longer than usual everything may take.
+SLOW=${KERNEL:+5}
+export SLOW=${SLOW:-1}
 
 lab()
 {
@@ -73,7 +82,7 @@ check_equal()
 # eventually SECONDS TEXT COMMAND...: asserts that it succeeds in time.
 eventually()
 {
-	local end=$((SECONDS + $1)) text=$2
+	local end=$((SECONDS + $1 * SLOW)) text=$2
 	shift 2
 	until "$@"; do
 		[ "$SECONDS" -lt "$end" ] || fail "$text: not within the time"

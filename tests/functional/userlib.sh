@@ -9,7 +9,7 @@
 
 build
 status=0
-out=$(MODULE="$TOP/build/$SUITE/kmod/xensocket.ko" "$TESTS_DIR/xen/userlib" 2>&1) || status=$?
+out=$(MODULE=$MODULE "$TESTS_DIR/xen/userlib" 2>&1) || status=$?
 echo "$out"
 check_equal "the script succeeds" 0 "$status"
 check_equal "nothing failed" "" "$(grep '^not ok' <<< "$out")"

@@ -146,4 +146,8 @@ void oracle_a(const struct test_case *c);
 void oracle_b(const struct test_case *c);
 void oracle_differences(const struct test_case *list);
 
+/* faults.c */
+void a_faults(void);
+void b_faults(void);
+
 #endif

@@ -8,7 +8,8 @@
 #   returns of PV guests.  rdtscp: PVH guests die of "SVM Insn len".
 # - xsave and all that stands on it: guests lose it over save and restore.
 readonly QEMU_CPU=EPYC,check=off,-monitor,-smap,-smep,-rdtscp,-xsave
-readonly XEN_ARGS="dom0_mem=1024M,max:1024M dom0_max_vcpus=1 dom0_vcpus_pin spec-ctrl=no xpti=no pv-l1tf=no noreboot console=com1 com1=115200,8n1 loglvl=info guest_loglvl=info"
+DOM0_MEM_MIB=${LAB_DOM0_MEM:-1024}
+readonly XEN_ARGS="dom0_mem=${DOM0_MEM_MIB}M,max:${DOM0_MEM_MIB}M dom0_max_vcpus=1 dom0_vcpus_pin spec-ctrl=no xpti=no pv-l1tf=no noreboot console=com1 com1=115200,8n1 loglvl=info guest_loglvl=info"
 readonly LINUX_ARGS="mitigations=off net.ifnames=0 console=hvc0 loglevel=4 nowatchdog"
 
 HOST_MEM_MIB=${LAB_HOST_MEM:-3072}

@@ -170,6 +170,7 @@ image_ensure()
 	cached "$LAB_TREE" "root file system of Debian $SUITE" tree_make "$LAB_TREE"
 	cached "$LAB_IMAGE" "disk image of Debian $SUITE" image_make "$LAB_TREE" "$LAB_IMAGE"
 	touch "$LAB_TREE" "$LAB_IMAGE"
+	kernel_ensure
 }
 
 suites()
@@ -178,15 +179,17 @@ suites()
 }
 
 # build_root TREE CHECKOUT COMMAND...: runs in the build root with the checkout
-# mounted at /src; the tree itself stays read-only.
+# mounted at /src; the tree itself stays read-only. Modules are compiled against the
+# guests' kernel, if that is another one than the tree's.
 build_root()
 {
 	local tree=$1 checkout=$2
 	shift 2
+	[ -z "${LAB_KERNEL:-}" ] || set -- env KDIR=/mnt "$@"
 	# shellcheck disable=SC2016 # expanded by the inner shell
 	in_namespace --pid --fork sh -e -c '
-		tree=$1 checkout=$2
-		shift 2
+		tree=$1 checkout=$2 kernel=$3
+		shift 3
 		mkdir -p "$tree/src"
 		mount --bind "$tree" "$tree"
 		mount -o remount,bind,ro "$tree"
@@ -194,6 +197,7 @@ build_root()
 		mount --rbind /dev "$tree/dev"
 		mount -t tmpfs -o mode=1777 tmp "$tree/tmp"
 		mount --bind "$checkout" "$tree/src"
+		[ -z "$kernel" ] || mount --bind "$kernel/build" "$tree/mnt"
 		exec chroot "$tree" /bin/sh -c "cd /src && exec \"\$@\"" sh "$@"
-	' sh "$tree" "$checkout" "$@"
+	' sh "$tree" "$checkout" "${LAB_KERNEL:-}" "$@"
 }

@@ -1,0 +1,24 @@
+#!/bin/bash
+# Proves: when memory cannot be had, at any point of a call, the call fails cleanly and nothing is lost.
+# Lab: hosts=1 guests=2 suite=trixie
+# Kernel: debug
+# Limit: 300
+# SPDX-License-Identifier: BSD-3-Clause
+
+. "$(dirname "$0")/../lib.sh"
+. "$(dirname "$0")/../kmod.sh"
+
+push_kmod g1 g2
+for guest in g1 g2; do
+	lab ssh "$guest" 'cd /sys/kernel/debug &&
+		echo N | tee failslab/ignore-gfp-wait fail_page_alloc/ignore-gfp-wait &&
+		echo 0 | tee failslab/verbose fail_page_alloc/verbose fail_page_alloc/min-order' ||
+		fail "no fault injection in $guest"
+done
+out=$(xsocktest_run +faults)
+status=$?
+echo "$out"
+check_equal "xsocktest succeeds" 0 "$status"
+check "bind() has needed memory" grep -q '^# A faults: bind: [1-9][0-9]* allocations, [1-9]' <<< "$out"
+check "connect() has needed memory" grep -q '^B: # B faults: connect: [1-9][0-9]* allocations, [1-9]' <<< "$out"
+check_module_leaves g1 g2

@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * Memory that is not to be had: each allocation of a call fails in turn, by the
+ * kernel's fault injection (fail-nth). A call either does without, or fails with an
+ * errno that says so, and its second try succeeds.
+ */
+#include "xsocktest.h"
+
+static int fail_nth;
+
+static void inject(int n)
+{
+	char text[16];
+	int len = snprintf(text, sizeof(text), "%d", n);
+
+	check(write(fail_nth, text, len) == len);
+}
+
+/* Has the failure come? If not, it does not come any more. */
+static int injected(void)
+{
+	char text[16] = "";
+
+	check(pread(fail_nth, text, sizeof(text) - 1, 0) > 0);
+	inject(0);
+	return atoi(text) == 0;
+}
+
+static int want_of_memory(int err)
+{
+	return err == ENOMEM || err == ENOBUFS || err == ENOSPC;
+}
+
+/* A call with its n-th allocation failing, n rising until there is none. */
+#define EACH_FAILURE(what, call, again, undo) do {			\
+	int n_, hit_ = 1, bad_ = 0;					\
+									\
+	for (n_ = 1; hit_ && n_ < 1000 && !failures; n_++) {		\
+		int result_, err_;					\
+									\
+		inject(n_);						\
+		result_ = (call);					\
+		err_ = errno;						\
+		hit_ = injected();					\
+		if (result_ < 0) {					\
+			bad_++;						\
+			check(hit_);					\
+			errno = err_;					\
+			check(want_of_memory(err_));			\
+			result_ = (again);				\
+		}							\
+		if (check(result_ >= 0))				\
+			undo;						\
+	}								\
+	check(!hit_ && bad_);						\
+	printf("# %c faults: %s: %d allocations, %d of them needed\n",	\
+	       side, what, n_ - 2, bad_);				\
+} while (0)
+
+static int bind_peer(int fd)
+{
+	struct sockaddr_xen addr = { .sxen_family = af, .sxen_domid = peer_domid };
+
+	return bind(fd, (struct sockaddr *)&addr, sizeof(addr));
+}
+
+static void begin(void)
+{
+	fail_nth = open("/proc/thread-self/fail-nth", O_RDWR | O_CLOEXEC);
+	check(fail_nth >= 0);
+}
+
+/* What B asks for and tells. */
+enum { OFFER = 'o', CONNECTED = 'c', REFUSED = 'r', END = 'e' };
+
+void a_faults(void)
+{
+	uint8_t data[100];
+	char word = 0;
+	int fd;
+
+	begin();
+	EACH_FAILURE("socket", fd = socket(af, SOCK_STREAM, 0), fd = socket(af, SOCK_STREAM, 0),
+		     close(fd));
+	fd = xs_socket();
+	EACH_FAILURE("bind", bind_peer(fd), bind_peer(fd),
+		     { close(fd); fd = xs_socket(); });
+	close(fd);
+	EACH_FAILURE("control device", fd = open(XSOCK_DEVICE, O_RDONLY),
+		     fd = open(XSOCK_DEVICE, O_RDONLY), close(fd));
+
+	fill(data, sizeof(data), 0);
+	for (ctl_read(&word, 1); word == OFFER; ctl_read(&word, 1)) {
+		fd = xs_transmitter(0);
+		xs_offer(fd);
+		ctl_read(&word, 1);
+		if (word == CONNECTED)
+			same(send(fd, data, sizeof(data), MSG_NOSIGNAL), sizeof(data));
+		close(fd);
+	}
+	close(fail_nth);
+}
+
+static struct sockaddr_xen next_offer(void)
+{
+	struct sockaddr_xen addr;
+	char word = OFFER;
+
+	ctl_write(&word, 1);
+	ctl_read(&addr, sizeof(addr));
+	return addr;
+}
+
+/* An offer is good for one connection, perhaps for none if that has failed. */
+static int connect_anew(int fd, struct sockaddr_xen *addr)
+{
+	char word = REFUSED;
+
+	ctl_write(&word, 1);
+	*addr = next_offer();
+	return connect(fd, (struct sockaddr *)addr, sizeof(*addr));
+}
+
+static void receive(int fd)
+{
+	uint8_t data[100];
+	char word = CONNECTED;
+
+	ctl_write(&word, 1);
+	same(recv(fd, data, sizeof(data), MSG_WAITALL), sizeof(data));
+	same(wrong(data, sizeof(data), 0), 0);
+}
+
+void b_faults(void)
+{
+	struct sockaddr_xen addr;
+	char word = REFUSED;
+	int fd;
+
+	begin();
+	fd = xs_socket();
+	addr = next_offer();
+	EACH_FAILURE("connect", connect(fd, (struct sockaddr *)&addr, sizeof(addr)),
+		     connect_anew(fd, &addr),
+		     { receive(fd); close(fd); fd = xs_socket(); addr = next_offer(); });
+	ctl_write(&word, 1);
+	close(fd);
+	word = END;
+	ctl_write(&word, 1);
+	close(fail_nth);
+}

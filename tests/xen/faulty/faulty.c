@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* A module with one mistake of each kind, to see that the debug kernel reports it. */
+#include <linux/list.h>
+#include <linux/module.h>
+#include <linux/mutex.h>
+#include <linux/slab.h>
+#include <linux/spinlock.h>
+
+static char *kind = "none";
+module_param(kind, charp, 0444);
+MODULE_PARM_DESC(kind, "use-after-free, leak, page-leak, atomic-sleep, lock-order");
+
+static DEFINE_SPINLOCK(spinlock);
+static DEFINE_MUTEX(outer);
+static DEFINE_MUTEX(inner);
+static void *leaked;
+
+static void use_after_free(void)
+{
+	char *memory = kmalloc(64, GFP_KERNEL);
+
+	if (!memory)
+		return;
+	kfree(memory);
+	OPTIMIZER_HIDE_VAR(memory);
+	WRITE_ONCE(memory[8], 1);
+}
+
+static void leak(void)
+{
+	leaked = kmalloc(256, GFP_KERNEL);
+	leaked = NULL;
+}
+
+static void page_leak(void)
+{
+	leaked = alloc_page(GFP_KERNEL);
+	leaked = NULL;
+}
+
+static void atomic_sleep(void)
+{
+	spin_lock(&spinlock);
+	mutex_lock(&outer);
+	mutex_unlock(&outer);
+	spin_unlock(&spinlock);
+}
+
+static void lock_order(void)
+{
+	mutex_lock(&outer);
+	mutex_lock(&inner);
+	mutex_unlock(&inner);
+	mutex_unlock(&outer);
+
+	mutex_lock(&inner);
+	mutex_lock(&outer);
+	mutex_unlock(&outer);
+	mutex_unlock(&inner);
+}
+
+static int __init faulty_init(void)
+{
+	if (!strcmp(kind, "use-after-free"))
+		use_after_free();
+	else if (!strcmp(kind, "leak"))
+		leak();
+	else if (!strcmp(kind, "page-leak"))
+		page_leak();
+	else if (!strcmp(kind, "atomic-sleep"))
+		atomic_sleep();
+	else if (!strcmp(kind, "lock-order"))
+		lock_order();
+	return 0;
+}
+
+static void __exit faulty_exit(void)
+{
+}
+
+module_init(faulty_init);
+module_exit(faulty_exit);
+
+MODULE_DESCRIPTION("Mistakes, on purpose");
+MODULE_LICENSE("GPL");
