@@ -1,6 +1,7 @@
 #!/bin/bash
 # Proves: the Open MPI component delivers everything once and in order, with and without rings, on one machine.
 # Lab: none
+# Check: none
 # Limit: 600
 # SPDX-License-Identifier: BSD-3-Clause
 
