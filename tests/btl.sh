@@ -26,7 +26,7 @@ job()
 	local guests=$1 ranks=$2
 	shift 2
 	status=0
-	out=$(lab ssh "mpi@${guests%%,*}" "timeout 300 mpirun --host $guests -np $ranks --oversubscribe \
+	out=$(lab ssh "mpi@${guests%%,*}" "timeout 300 mpirun --host $guests -np $ranks --map-by node --oversubscribe \
 		--mca btl xs,self --mca btl_tcp_if_include 10.77.0.0/16 --mca btl_base_verbose 10 $*" 2>&1) ||
 		status=$?
 	grep -a -E '^(SUITE|RING)|signal|[a-z]_frags=|->' <<< "$out"
