@@ -15,6 +15,7 @@ push_btl()
 			fail "cannot copy to $guest"
 		lab push "$TOP/btl_xs/help-mpi-btl-xs.txt" "$guest:/usr/share/openmpi" ||
 			fail "cannot copy to $guest"
+		# shellcheck disable=SC2016 # expanded in the guest
 		lab ssh "$guest" 'cp /root/mca_btl_xs.so "$(echo /usr/lib/*/openmpi/lib/openmpi[0-9]*)" &&
 			/root/component-path fix' || fail "cannot install in $guest"
 	done
