@@ -3,7 +3,7 @@
 
 TOP := ../..
 OUT ?= $(TOP)/build/unit
-TESTS := offer upgrade
+NAMES := offer upgrade
 LIB := $(TOP)/userlib
 SOURCES := $(wildcard $(LIB)/src/*.c)
 HEADERS := tap.h $(wildcard $(LIB)/src/*.h $(LIB)/include/*.h $(LIB)/include/xensocket/*.h) \
@@ -13,7 +13,7 @@ WARN := -Wall -Wextra -Werror -Wshadow -std=gnu11 -D_GNU_SOURCE
 SAN := -fsanitize=address,undefined -fno-sanitize-recover=all
 
 KINDS := plain san
-PROGRAMS := $(foreach kind,$(KINDS),$(TESTS:%=$(OUT)/lib_%.$(kind)))
+PROGRAMS := $(foreach kind,$(KINDS),$(NAMES:%=$(OUT)/lib_%.$(kind)))
 
 all: $(PROGRAMS)
 
