@@ -3,12 +3,16 @@
  * /dev/xensocket: status, epoch, quiesce, release. Reading is open to whom the
  * permissions of the device file admit; quiesce and release need a descriptor that
  * is open for writing.
+ *
+ * Users and the host (host.c) may each want the module quiesced; it runs when neither
+ * does.
  */
 #include <linux/fs.h>
 #include <linux/miscdevice.h>
 #include <linux/module.h>
 #include <linux/poll.h>
 #include <linux/slab.h>
+#include <linux/sysfs.h>
 #include <linux/uaccess.h>
 
 #include "xsock.h"
@@ -20,11 +24,15 @@ static DEFINE_MUTEX(control_lock);
 static DECLARE_WAIT_QUEUE_HEAD(control_wait);
 /* All under control_lock; read without it where a stale value does no harm. */
 static u32 control_state = XSOCK_CTL_RUNNING;
+static u32 holders;	/* XSOCK_HELD_BY_* */
+static uuid_t host;	/* all zero: not known */
 static u64 epoch = 1;
-static u64 sequence;	/* rises with each change of state or epoch */
+static u64 sequence;	/* rises with each change of what poll() is for */
+static bool registered;	/* the device is there */
 
 static void xsock_quiesce_work(struct work_struct *work);
 static DECLARE_WORK(quiesce, xsock_quiesce_work);
+static struct miscdevice xsock_control_device;
 
 /**
  * struct xsock_reader - an open descriptor of the device
@@ -34,15 +42,34 @@ struct xsock_reader {
 	u64 seen;
 };
 
+u32 xsock_control_state(void)
+{
+	return READ_ONCE(control_state);
+}
+
 bool xsock_quiesced(void)
 {
-	return READ_ONCE(control_state) != XSOCK_CTL_RUNNING;
+	return xsock_control_state() != XSOCK_CTL_RUNNING;
 }
 
 static void xsock_changed(void)
 {
 	WRITE_ONCE(sequence, sequence + 1);
 	wake_up_interruptible_all(&control_wait);
+	if (registered)
+		sysfs_notify(&xsock_control_device.this_device->kobj, NULL, "state");
+	xsock_host_kick();
+}
+
+/* What dom0 has said; all zero if it has not. A new host is no new epoch: arriving is. */
+void xsock_set_host(const uuid_t *uuid)
+{
+	mutex_lock(&control_lock);
+	if (!uuid_equal(&host, uuid)) {
+		uuid_copy(&host, uuid);
+		xsock_changed();
+	}
+	mutex_unlock(&control_lock);
 }
 
 void xsock_epoch_raise(void)
@@ -75,24 +102,33 @@ static void xsock_quiesce_work(struct work_struct *work)
 	mutex_unlock(&control_lock);
 }
 
-static void xsock_quiesce(void)
+/* Quiesces for @who, XSOCK_HELD_BY_*; returns at once. Idempotent. */
+void xsock_hold(u32 who)
 {
 	mutex_lock(&control_lock);
 	if (control_state == XSOCK_CTL_RUNNING) {
 		WRITE_ONCE(control_state, XSOCK_CTL_QUIESCING);
 		epoch++;
+		holders = who;
 		xsock_changed();
 		queue_work(xsock_wq, &quiesce);
+	} else if (!(holders & who)) {
+		holders |= who;
+		xsock_changed();
 	}
 	mutex_unlock(&control_lock);
 }
 
-static void xsock_unquiesce(void)
+/* @who lets go. Idempotent. */
+void xsock_unhold(u32 who)
 {
 	mutex_lock(&control_lock);
-	if (control_state != XSOCK_CTL_RUNNING) {
-		WRITE_ONCE(control_state, XSOCK_CTL_RUNNING);
-		epoch++;
+	if (holders & who) {
+		holders &= ~who;
+		if (!holders) {
+			WRITE_ONCE(control_state, XSOCK_CTL_RUNNING);
+			epoch++;
+		}
 		xsock_changed();
 	}
 	mutex_unlock(&control_lock);
@@ -109,6 +145,8 @@ static u64 xsock_get_status(struct xsock_status *status)
 	status->domid = xsock_own_domid();
 	mutex_lock(&control_lock);
 	status->state = control_state;
+	status->holders = holders;
+	export_uuid(status->host, &host);
 	status->epoch = epoch;
 	seen = sequence;
 	mutex_unlock(&control_lock);
@@ -180,12 +218,12 @@ static long xsock_control_ioctl(struct file *file, unsigned int cmd, unsigned lo
 	case XSOCK_CTL_QUIESCE:
 		if (!(file->f_mode & FMODE_WRITE))
 			return -EBADF;
-		xsock_quiesce();
+		xsock_hold(XSOCK_HELD_BY_USER);
 		return 0;
 	case XSOCK_CTL_RELEASE:
 		if (!(file->f_mode & FMODE_WRITE))
 			return -EBADF;
-		xsock_unquiesce();
+		xsock_unhold(XSOCK_HELD_BY_USER);
 		return 0;
 	default:
 		return -ENOTTY;
@@ -202,20 +240,50 @@ static const struct file_operations xsock_control_fops = {
 	.compat_ioctl	= compat_ptr_ioctl,
 };
 
+static ssize_t state_show(struct device *dev, struct device_attribute *attr, char *buf)
+{
+	static const char * const names[] = { "running", "quiescing", "quiesced" };
+
+	return sysfs_emit(buf, "%s\n", names[xsock_control_state()]);
+}
+
+/*
+ * poll() for POLLPRI on this file waits for changes without holding the module, as an
+ * open device does.
+ */
+static DEVICE_ATTR_RO(state);
+
+static struct attribute *xsock_control_attrs[] = {
+	&dev_attr_state.attr,
+	NULL
+};
+ATTRIBUTE_GROUPS(xsock_control);
+
 static struct miscdevice xsock_control_device = {
 	.minor	= MISC_DYNAMIC_MINOR,
 	.name	= "xensocket",
 	.fops	= &xsock_control_fops,
+	.groups	= xsock_control_groups,
 	.mode	= 0644,
 };
 
 int xsock_control_init(void)
 {
-	return misc_register(&xsock_control_device);
+	int err = misc_register(&xsock_control_device);
+
+	if (err)
+		return err;
+	mutex_lock(&control_lock);
+	registered = true;
+	mutex_unlock(&control_lock);
+	return 0;
 }
 
 void xsock_control_exit(void)
 {
+	mutex_lock(&control_lock);
+	registered = false;
+	mutex_unlock(&control_lock);
 	misc_deregister(&xsock_control_device);
 	cancel_work_sync(&quiesce);
 }

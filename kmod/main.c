@@ -34,7 +34,8 @@
  *	    i_mmap_rwsem	zapping user mappings
  *	    ring->ev_lock	what the interrupt handler uses; spinlock, irqs off
  *	  xsock_rings_lock	list of rings, charges, rx_ref; nothing is taken inside but ev_lock
- *	control_lock		(control.c) quiesced or not, epoch; nothing is taken inside
+ *	control_lock		(control.c) quiesced or not, epoch, host
+ *	  open_lock		(host.c) whether its work may be queued; nothing is taken inside
  *
  * Page faults take ring->lock under mmap_lock. Therefore nobody touches user
  * memory under ring->lock except with page faults disabled (tx.c, rx.c); this
@@ -118,12 +119,17 @@ static int __init xsock_init(void)
 	err = xsock_control_init();
 	if (err)
 		goto no_control;
+	err = xsock_host_init();
+	if (err)
+		goto no_host;
 	err = xsock_af_register();
 	if (err)
 		goto no_af;
 	return 0;
 
 no_af:
+	xsock_host_exit();
+no_host:
 	xsock_control_exit();
 no_control:
 	xsock_proc_exit();
@@ -138,6 +144,7 @@ static void __exit xsock_exit(void)
 {
 	/* No socket is open: sockets and the control device hold the module. */
 	xsock_af_unregister();
+	xsock_host_exit();
 	xsock_control_exit();
 	xsock_proc_exit();
 	xsock_suspend_exit();

@@ -10,6 +10,7 @@
 #include <linux/list.h>
 #include <linux/mutex.h>
 #include <linux/spinlock.h>
+#include <linux/uuid.h>
 #include <linux/workqueue.h>
 #include <linux/sched/user.h>
 #include <net/sock.h>
@@ -280,11 +281,20 @@ int xsock_suspend_init(void);
 void xsock_suspend_exit(void);
 
 /* control.c */
+u32 xsock_control_state(void);
 bool xsock_quiesced(void);
+void xsock_hold(u32 who);
+void xsock_unhold(u32 who);
+void xsock_set_host(const uuid_t *uuid);
 void xsock_epoch_raise(void);
 void xsock_linger_over(void);
 int xsock_control_init(void);
 void xsock_control_exit(void);
+
+/* host.c */
+void xsock_host_kick(void);
+int xsock_host_init(void);
+void xsock_host_exit(void);
 
 /* account.c */
 int xsock_charge(struct xsock_ring *ring, unsigned long pages);

@@ -21,6 +21,8 @@
 #define AF_XEN_DEFAULT		19
 #define XSOCK_SYSFS_FAMILY	"/sys/module/xensocket/parameters/family"
 #define XSOCK_DEVICE		"/dev/xensocket"
+/* State as text; poll() for POLLPRI waits for changes without holding the module. */
+#define XSOCK_SYSFS_STATE	"/sys/class/misc/xensocket/state"
 
 #define XSOCK_VERSION		1
 #define XSOCK_COOKIE_SIZE	16
@@ -285,6 +287,10 @@ struct xsock_info {
 #define XSOCK_CTL_QUIESCING	1	/* no new sockets; some not revoked yet */
 #define XSOCK_CTL_QUIESCED	2	/* no socket shares anything with anybody */
 
+/* holders: who wants it quiesced. It runs again when nobody does. */
+#define XSOCK_HELD_BY_USER	1	/* XSOCK_CTL_QUIESCE */
+#define XSOCK_HELD_BY_HOST	2	/* dom0, through xenstore */
+
 /**
  * struct xsock_status - state of the module
  * @version: XSOCK_VERSION
@@ -295,10 +301,12 @@ struct xsock_info {
  * @lingering: rings of closed or revoked transmitters that a peer still maps
  * @pages: pages accounted for by all of them
  * @domid: own domid, 0xffff if unknown
+ * @holders: XSOCK_HELD_BY_*; 0 in XSOCK_CTL_RUNNING
  * @reserved: 0
+ * @host: identity of the host, a UUID; all zero if dom0 does not tell
  *
- * read() gives one of these (at once, the newest). poll() says POLLIN when @epoch
- * or @state has changed since the last read() of the descriptor, or since it
+ * read() gives one of these (at once, the newest). poll() says POLLIN when @epoch,
+ * @state, @holders or @host has changed since the last read() of the descriptor, or since it
  * was opened; and, in XSOCK_CTL_QUIESCED, when @lingering has.
  */
 struct xsock_status {
@@ -310,7 +318,9 @@ struct xsock_status {
 	__u32	lingering;
 	__u32	pages;
 	__u16	domid;
-	__u16	reserved[3];
+	__u16	holders;
+	__u32	reserved;
+	__u8	host[16];
 };
 
 /* As read(), without touching what poll() says. */
@@ -319,7 +329,7 @@ struct xsock_status {
  * by poll() for XSOCK_CTL_QUIESCED. The descriptor must be open for writing.
  */
 #define XSOCK_CTL_QUIESCE	_IO(XSOCK_IOC_MAGIC, 17)
-/* Admits new sockets again. The descriptor must be open for writing. */
+/* Admits new sockets again, unless the host wants it quiesced. The descriptor must be open for writing. */
 #define XSOCK_CTL_RELEASE	_IO(XSOCK_IOC_MAGIC, 18)
 
 #endif /* _UAPI_XENSOCKET_H */

@@ -70,6 +70,24 @@ static const char *state_name(const struct xsock_status *status)
 	return status->state < 3 ? names[status->state] : "unknown";
 }
 
+/* By the bits of XSOCK_HELD_BY_*. */
+static const char * const holder_names[] = { "nobody", "user", "host", "user,host" };
+
+static void print_host(const struct xsock_status *status)
+{
+	static const __u8 unknown[sizeof(status->host)];
+	unsigned int i;
+
+	if (!memcmp(status->host, unknown, sizeof(unknown))) {
+		puts("host unknown");
+		return;
+	}
+	fputs("host ", stdout);
+	for (i = 0; i < sizeof(status->host); i++)
+		printf("%s%02x", i == 4 || i == 6 || i == 8 || i == 10 ? "-" : "", status->host[i]);
+	putchar('\n');
+}
+
 static int do_status(void)
 {
 	struct xsock_status status;
@@ -87,6 +105,8 @@ static int do_status(void)
 		puts("family unknown");
 	else
 		printf("family %d\n", family);
+	printf("holders %s\n", holder_names[status.holders & 3]);
+	print_host(&status);
 	printf("sockets %u\nattached %u\nlingering %u\npages %u\n", status.sockets,
 	       status.attached, status.lingering, status.pages);
 	return 0;
