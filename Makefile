@@ -6,7 +6,7 @@ export SUITE
 LAB = tests/lab/lab
 
 .DEFAULT_GOAL := help
-.PHONY: help all deps demo check check-full check-debug check-host check-model check-lab fuzz bench btl install clean distclean
+.PHONY: help all deps demo check check-full check-debug check-host check-model check-lab fuzz bench btl install install-dom0 clean distclean
 
 help:
 	@echo 'make demo        two Xen guests on this machine, MPI ping-pong between them'
@@ -22,6 +22,7 @@ help:
 	@echo 'make deps        install the Debian packages that all of this needs'
 	@echo 'make bench       MPI ping-pong, and TCP, xensockets, rings side by side; into build/bench/'
 	@echo 'make install     library, tools and Open MPI component (DESTDIR=, PREFIX=), built here'
+	@echo 'make install-dom0 commands and hotplug script for dom0 (DESTDIR=, PREFIX=)'
 	@echo 'make clean       remove what was built; the image cache stays'
 	@echo 'make distclean   end this checkout'"'"'s labs and remove the image cache too'
 
@@ -79,6 +80,9 @@ install:
 	@$(MAKE) -C userlib install
 	@if command -v ompi_info > /dev/null; then $(MAKE) -C btl_xs install; else \
 		echo 'no Open MPI on this machine: btl_xs is not installed'; fi
+
+install-dom0:
+	@$(MAKE) -C xen-scripts install
 
 clean:
 	rm -rf build

@@ -1,0 +1,33 @@
+# shellcheck shell=bash
+# What tests of the commands for dom0 share; sourced after lib.sh.
+# SPDX-License-Identifier: BSD-3-Clause
+
+# push_dom0 HOST...: installs the commands in the hosts' dom0, the hotplug script as the
+# default of all guests.
+push_dom0()
+{
+	local tree host
+	tree=$(mktemp -d)
+	make -s -C "$TOP" install-dom0 DESTDIR="$tree" || fail "cannot install the commands"
+	for host in "$@"; do
+		tar -C "$tree" -c . | lab ssh "$host" 'tar -x --no-same-owner -C / &&
+			{ grep -q vif-xensocket /etc/xen/xl.conf ||
+				echo "vif.default.script=\"vif-xensocket\"" >> /etc/xen/xl.conf; }' ||
+			fail "cannot copy the commands to $host"
+	done
+	rm -rf "$tree"
+}
+
+# xsctl GUEST ARGUMENT...
+xsctl()
+{
+	local guest=$1
+	shift
+	lab ssh "$guest" /root/xsctl "$@"
+}
+
+# says GUEST NAME: a value of xsctl status.
+says()
+{
+	xsctl "$1" status | sed -n "s/^$2 //p"
+}

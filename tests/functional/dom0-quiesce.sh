@@ -1,0 +1,141 @@
+#!/bin/bash
+# Proves: dom0 and a guest's module agree through xenstore on quiesce, release and the host's identity, whatever is written there.
+# Lab: hosts=1 guests=1 type=all suite=all
+# Check: trixie-pvh
+# Limit: 300
+# SPDX-License-Identifier: BSD-3-Clause
+
+. "$(dirname "$0")/../lib.sh"
+. "$(dirname "$0")/../kmod.sh"
+. "$(dirname "$0")/../dom0.sh"
+
+# node NAME; set_node NAME VALUE: of the guest, in xenstore, seen from dom0.
+node()
+{
+	lab ssh h1 "xenstore-read /local/domain/$domid/data/xensocket/$1 2> /dev/null"
+}
+
+set_node()
+{
+	lab ssh h1 "xenstore-write /local/domain/$domid/data/xensocket/$1 '$2'"
+}
+
+node_is()
+{
+	[ "$(node "$1")" = "$2" ]
+}
+
+# fails STATUS WORDS COMMAND: in dom0.
+fails()
+{
+	local status=0
+	out=$(lab ssh h1 "$3" 2>&1) || status=$?
+	echo "$out"
+	check_equal "$3: status" "$1" "$status"
+	[[ $out = *$2* ]] || fail "$3 does not say '$2'"
+	pass "it says: $2"
+}
+
+push_dom0 h1
+domid=$(lab ssh h1 xl domid g1)
+fails 1 "there is no domain 'nobody'" "xs-migrate nobody h9"
+fails 1 "there is no domain '4711'" "xs-save 4711 /tmp/file"
+fails 2 "which domain?" "xs-migrate --require"
+fails 2 "--wait wants a number" "xs-migrate --wait soon g1 h9"
+fails 2 "unknown argument" "xs-hostid --pulbish"
+for command in migrate save restore hostid; do
+	check "xs-$command --help" lab ssh h1 "xs-$command --help | grep -q ^Usage:"
+done
+fails 1 "has no xensocket module" "xs-migrate -s false g1 h9"
+
+push_kmod g1
+build
+lab push "$TOP/build/$SUITE/userlib/xsctl" g1:/root || fail "cannot copy xsctl"
+eventually 10 "the module says that it is there" node_is version 1
+
+# A migration that does not come to be: what stands for ssh waits, then fails.
+lab ssh h1 'cat > /root/slow && chmod +x /root/slow' <<- 'END'
+	#!/bin/sh
+	until [ -e /tmp/go ]; do sleep 0.1; done
+	exit 1
+END
+epoch=$(says g1 epoch)
+lab ssh h1 "rm -f /tmp/go; xs-migrate -s /root/slow g1 h9" &
+migration=$!
+quiesced()
+{
+	[ "$(says g1 state)" = quiesced ]
+}
+eventually 20 "the guest is quiesced while xl migrate runs" quiesced
+check_equal "by the host" host "$(says g1 holders)"
+check_equal "the epoch has risen" $((epoch + 1)) "$(says g1 epoch)"
+check "the user may want it too" xsctl g1 quiesce
+check_equal "both" user,host "$(says g1 holders)"
+lab ssh h1 touch /tmp/go
+status=0
+wait "$migration" || status=$?
+[ "$status" != 0 ] || fail "a failed migration is reported as done"
+pass "the failure of xl migrate is handed on (status $status)"
+held()
+{
+	[ "$(says g1 holders)" = "$1" ]
+}
+eventually 10 "then the host lets go" held user
+check_equal "the user does not" quiesced "$(says g1 state)"
+check "until asked" xsctl g1 release
+check_equal "now it runs" "running nobody" "$(says g1 state) $(says g1 holders)"
+check_equal "the epoch has risen once more" $((epoch + 2)) "$(says g1 epoch)"
+
+# A guest that does not answer.
+lab ssh h1 xl pause g1
+fails 3 "nothing has been done" "xs-migrate --wait 1 --require -s false g1 h9"
+lab ssh h1 xl unpause g1
+eventually 10 "it hears of both requests at once" held nobody
+
+# Nobody releases.
+set_node request "quiesce 77 3"
+eventually 10 "asked by hand" node_is answer "77 quiesced"
+eventually 20 "after the time it lets go" node_is answer "77 running"
+
+# Whatever may be written there.
+set_node request "quiesce 78 60"
+eventually 10 "held" node_is answer "78 quiesced"
+for word in quiesce "quiesce 79" "quiesce 79 0" "quiesce 79 86401" "quiesce 79 -1" "quiesce 79 5 5" \
+	"quiesce x 5" release "release x" "release 79 1" "Release 79" "%s%s%n" "$(printf '%01000d' 0)"; do
+	set_node answer ""
+	set_node request "$word"
+	eventually 10 "'${word:0:20}' is invalid" node_is answer invalid
+done
+check_equal "nothing of that has released it" host "$(says g1 holders)"
+for word in quiesce ./0123-456 "$(printf '%036d' 0)" "$(printf '%02000d' 0)"; do
+	set_node host "$word"
+done
+check_equal "that is no host" unknown "$(says g1 host)"
+set_node request "release 80"
+eventually 10 "released" node_is answer "80 running"
+lab ssh h1 "xenstore-rm /local/domain/$domid/data/xensocket"
+set_node request "quiesce 81 60"
+eventually 10 "held once more" node_is answer "81 quiesced"
+lab ssh h1 "xenstore-rm /local/domain/$domid/data/xensocket/request"
+eventually 10 "without a request it runs" held nobody
+
+id=$(lab ssh h1 xs-hostid)
+check_equal "the host's identity is always the same" "$id" "$(lab ssh h1 xs-hostid)"
+check "dom0 tells it" lab ssh h1 xs-hostid --publish
+check_equal "the guest knows it" "$id" "$(says g1 host)"
+check_module_leaves g1
+check_equal "without module, no word of it" "" "$(node version)$(node answer)"
+
+type=$(lab ssh h1 "xl list -l g1" | sed -n 's/.*"type": "\(pvh\|pv\)".*/\1/p' | head -n 1)
+lab destroy g1
+check "g1 starts anew" lab create g1 --type "$type"
+domid=$(lab ssh h1 xl domid g1)
+push_kmod g1
+lab push "$TOP/build/$SUITE/userlib/xsctl" g1:/root || fail "cannot copy xsctl"
+knows()
+{
+	[ "$(says g1 host)" = "$id" ]
+}
+eventually 10 "a guest that starts knows it by the hotplug script" knows
+check "and it has its network" lab ssh g1 true
+check_module_leaves g1
