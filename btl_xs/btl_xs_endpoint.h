@@ -76,6 +76,7 @@ struct mca_btl_base_endpoint_t {
     bool peer_available;
     uint16_t peer_domid;
     uint64_t peer_epoch;      /**< of its last HELLO; 0: none */
+    uint8_t peer_host[16];    /**< as its dom0 says; all zero if it does not */
     uint64_t tried_epoch;     /**< of this domain and ... */
     uint64_t tried_peer_epoch; /**< ... of the peer's when a ring was last offered */
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "btl_xs_host.h"
 
+#include <fcntl.h>
+#include <sys/epoll.h>
 #include <sys/inotify.h>
 #include <unistd.h>
 
@@ -11,9 +13,12 @@ mca_btl_xs_host_t mca_btl_xs_host;
 static struct {
     int control;            /* /dev/xensocket, or -1 */
     opal_event_t changed;
+    int state;              /* the module's state in sysfs while it is quiesced, or -1 */
+    int poller;             /* epoll: waits for a change of it */
+    opal_event_t released;
     int notify;             /* inotify: /dev while there is no module, or the device */
     opal_event_t noticed;
-} host = {.control = -1, .notify = -1};
+} host = {.control = -1, .state = -1, .poller = -1, .notify = -1};
 
 static void mca_btl_xs_host_close(void)
 {
@@ -25,6 +30,50 @@ static void mca_btl_xs_host_close(void)
 }
 
 static void mca_btl_xs_host_changed(int fd, short flags, void *context);
+
+static void mca_btl_xs_host_unwatch(void)
+{
+    if (-1 != host.poller) {
+        opal_event_del(&host.released);
+        close(host.poller);
+        host.poller = -1;
+    }
+    if (-1 != host.state) {
+        close(host.state);
+        host.state = -1;
+    }
+}
+
+/*
+ * Waits for the end of a quiesce, without keeping the module. Returns true if it has come
+ * meanwhile. Where there is no such file, we learn it from who opens the device.
+ */
+static bool mca_btl_xs_host_watch(void)
+{
+    static const char running[] = "running\n";
+    struct epoll_event event = {.events = EPOLLPRI};
+    char text[sizeof(running)];
+
+    host.state = open(XSOCK_SYSFS_STATE, O_RDONLY | O_CLOEXEC);
+    if (-1 == host.state) {
+        return false;
+    }
+    /* Reading makes poll() wait for what comes after it. */
+    if (read(host.state, text, sizeof(text)) == sizeof(running) - 1
+        && 0 == memcmp(text, running, sizeof(running) - 1)) {
+        mca_btl_xs_host_unwatch();
+        return true;
+    }
+    host.poller = epoll_create1(EPOLL_CLOEXEC);
+    if (-1 != host.poller) {
+        /* libevent cannot wait for POLLPRI, but for this. */
+        (void) epoll_ctl(host.poller, EPOLL_CTL_ADD, host.state, &event);
+        opal_event_set(opal_sync_event_base, &host.released, host.poller,
+                       OPAL_EV_READ | OPAL_EV_PERSIST, mca_btl_xs_host_changed, NULL);
+        opal_event_add(&host.released, NULL);
+    }
+    return false;
+}
 
 /*
  * Opens the device, which says what there is to know. It stays open, and so keeps the
@@ -49,8 +98,11 @@ static bool mca_btl_xs_host_open(struct xsock_status *status)
     return true;
 }
 
-/* Peers may come while we are at it, and learn from the first contact. */
-static void mca_btl_xs_host_tell_all(void)
+/*
+ * @epoch: rings are gone; otherwise only dom0 has said which host this is. Peers may come
+ * while we are at it, and learn from the first contact.
+ */
+static void mca_btl_xs_host_tell_all(bool epoch)
 {
     mca_btl_xs_endpoint_t *endpoint, **all;
     size_t count = 0;
@@ -64,7 +116,7 @@ static void mca_btl_xs_host_tell_all(void)
     }
     OPAL_THREAD_UNLOCK(&mca_btl_xs_component.lock);
     for (size_t i = 0; i < count; i++) {
-        mca_btl_xs_path_host_changed(all[i]);
+        mca_btl_xs_path_host_changed(all[i], epoch);
     }
     free(all);
 }
@@ -76,21 +128,29 @@ static void mca_btl_xs_host_update(void)
     static uint64_t module_epoch;
     bool open;
 
-    open = mca_btl_xs_host_open(&status);
-    mca_btl_xs_host.available = open && XSOCK_CTL_RUNNING == status.state;
-    mca_btl_xs_host.domid = open ? status.domid : before.domid;
-    if (mca_btl_xs_host.available == before.available && status.epoch == module_epoch
-        && mca_btl_xs_host.domid == before.domid) {
-        return;
+    mca_btl_xs_host_unwatch();
+    do {
+        open = mca_btl_xs_host_open(&status);
+        mca_btl_xs_host.available = open && XSOCK_CTL_RUNNING == status.state;
+        if (!mca_btl_xs_host.available) {
+            mca_btl_xs_host_close();
+        }
+    } while (open && !mca_btl_xs_host.available && mca_btl_xs_host_watch());
+    if (open) {
+        mca_btl_xs_host.domid = status.domid;
+        memcpy(mca_btl_xs_host.id, status.host, sizeof(mca_btl_xs_host.id));
     }
-    module_epoch = status.epoch;
-    mca_btl_xs_host.epoch++;
-    MCA_BTL_XS_VERBOSE(MCA_BTL_XS_VERBOSE_PATH, "xensockets are %savailable; domain %u, epoch %lu",
-                       mca_btl_xs_host.available ? "" : "not ", mca_btl_xs_host.domid,
-                       (unsigned long) mca_btl_xs_host.epoch);
-    mca_btl_xs_host_tell_all();
-    if (!mca_btl_xs_host.available) {
-        mca_btl_xs_host_close();
+    if (mca_btl_xs_host.available != before.available || status.epoch != module_epoch
+        || mca_btl_xs_host.domid != before.domid) {
+        module_epoch = status.epoch;
+        mca_btl_xs_host.epoch++;
+        MCA_BTL_XS_VERBOSE(MCA_BTL_XS_VERBOSE_PATH,
+                           "xensockets are %savailable; domain %u, epoch %lu",
+                           mca_btl_xs_host.available ? "" : "not ", mca_btl_xs_host.domid,
+                           (unsigned long) mca_btl_xs_host.epoch);
+        mca_btl_xs_host_tell_all(true);
+    } else if (0 != memcmp(mca_btl_xs_host.id, before.id, sizeof(before.id))) {
+        mca_btl_xs_host_tell_all(false);
     }
 }
 
@@ -133,6 +193,7 @@ void mca_btl_xs_host_init(void)
 void mca_btl_xs_host_fini(void)
 {
     mca_btl_xs_host_close();
+    mca_btl_xs_host_unwatch();
     if (-1 != host.notify) {
         opal_event_del(&host.noticed);
         close(host.notify);

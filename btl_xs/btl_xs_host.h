@@ -17,10 +17,20 @@ struct mca_btl_xs_host_t {
     bool available; /**< xensockets can be made */
     uint16_t domid;
     uint64_t epoch;
+    uint8_t id[16]; /**< of the host, as dom0 says; all zero if it does not */
 };
 typedef struct mca_btl_xs_host_t mca_btl_xs_host_t;
 
 extern mca_btl_xs_host_t mca_btl_xs_host;
+
+/* Whether dom0 says that something with this id is on another host than this domain. */
+static inline bool mca_btl_xs_host_differs(const uint8_t id[16])
+{
+    static const uint8_t unknown[16];
+
+    return 0 != memcmp(id, mca_btl_xs_host.id, 16) && 0 != memcmp(id, unknown, 16)
+           && 0 != memcmp(mca_btl_xs_host.id, unknown, 16);
+}
 
 void mca_btl_xs_host_init(void);
 void mca_btl_xs_host_fini(void);

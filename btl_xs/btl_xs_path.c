@@ -68,6 +68,7 @@ static void mca_btl_xs_path_say_hello(mca_btl_xs_endpoint_t *endpoint)
                                 .domid = mca_btl_xs_host.domid,
                                 .available = mca_btl_xs_host.available};
 
+    memcpy(hello.host, mca_btl_xs_host.id, sizeof(hello.host));
     endpoint->told_epoch = hello.epoch;
     mca_btl_xs_tcp_tell(endpoint, MCA_BTL_XS_HELLO, &hello, sizeof(hello));
 }
@@ -88,6 +89,7 @@ void mca_btl_xs_path_consider(mca_btl_xs_endpoint_t *endpoint)
     OPAL_THREAD_LOCK(&endpoint->lock);
     if (MCA_BTL_XS_PATH_TCP != endpoint->tx_path || !mca_btl_xs_host.available
         || !endpoint->peer_available || endpoint->peer_domid == mca_btl_xs_host.domid
+        || mca_btl_xs_host_differs(endpoint->peer_host)
         || (endpoint->tried_epoch == mca_btl_xs_host.epoch
             && endpoint->tried_peer_epoch == endpoint->peer_epoch)) {
         OPAL_THREAD_UNLOCK(&endpoint->lock);
@@ -121,13 +123,15 @@ static void mca_btl_xs_path_revoke(mca_btl_xs_endpoint_t *endpoint)
     mca_btl_xs_send_pending(endpoint);
 }
 
-void mca_btl_xs_path_host_changed(mca_btl_xs_endpoint_t *endpoint)
+void mca_btl_xs_path_host_changed(mca_btl_xs_endpoint_t *endpoint, bool epoch)
 {
-    mca_btl_xs_path_revoke(endpoint);
-    OPAL_THREAD_LOCK(&endpoint->lock);
-    endpoint->rx_forget = NULL != endpoint->rx_ring;
-    OPAL_THREAD_UNLOCK(&endpoint->lock);
-    (void) mca_btl_xs_receive_all(endpoint);
+    if (epoch) {
+        mca_btl_xs_path_revoke(endpoint);
+        OPAL_THREAD_LOCK(&endpoint->lock);
+        endpoint->rx_forget = NULL != endpoint->rx_ring;
+        OPAL_THREAD_UNLOCK(&endpoint->lock);
+        (void) mca_btl_xs_receive_all(endpoint);
+    }
     if (endpoint->contacted) {
         mca_btl_xs_path_say_hello(endpoint);
         mca_btl_xs_path_consider(endpoint);
@@ -143,6 +147,7 @@ static void mca_btl_xs_path_hello(mca_btl_xs_endpoint_t *endpoint, const mca_btl
     endpoint->peer_epoch = hello->epoch;
     endpoint->peer_domid = hello->domid;
     endpoint->peer_available = hello->available;
+    memcpy(endpoint->peer_host, hello->host, sizeof(endpoint->peer_host));
     OPAL_THREAD_UNLOCK(&endpoint->lock);
     if (changed) {
         /* Perhaps we hear of it here before our own kernel does. */

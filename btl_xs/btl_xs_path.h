@@ -57,8 +57,11 @@ void mca_btl_xs_path_told(struct mca_btl_base_endpoint_t *endpoint, const mca_bt
 /* Offers a ring if both ends can and have not failed since anything changed. */
 void mca_btl_xs_path_consider(struct mca_btl_base_endpoint_t *endpoint);
 
-/* This domain has changed: see btl_xs_host.h. */
-void mca_btl_xs_path_host_changed(struct mca_btl_base_endpoint_t *endpoint);
+/*
+ * Something is new of this domain (btl_xs_host.h). @epoch: all that has been said of it is
+ * void, and so are its rings.
+ */
+void mca_btl_xs_path_host_changed(struct mca_btl_base_endpoint_t *endpoint, bool epoch);
 
 END_C_DECLS
 

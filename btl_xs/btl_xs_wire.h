@@ -59,6 +59,7 @@ struct mca_btl_xs_hello_t {
     uint16_t domid;     /**< own domain */
     uint16_t available; /**< 1: xensockets can be made here now */
     uint32_t reserved;
+    uint8_t host[16];   /**< identity of the host, as dom0 says; all zero if it does not */
 };
 typedef struct mca_btl_xs_hello_t mca_btl_xs_hello_t;
 

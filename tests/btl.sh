@@ -21,15 +21,21 @@ push_btl()
 	done
 }
 
-# job GUESTS RANKS ARGUMENT...: an MPI job over xs, as a user; its output is left in $out.
-job()
+# run_job GUESTS RANKS ARGUMENT...: an MPI job over xs, as a user.
+run_job()
 {
 	local guests=$1 ranks=$2
 	shift 2
+	lab ssh "mpi@${guests%%,*}" "timeout ${JOB_LIMIT:-300} mpirun --host $guests -np $ranks --map-by node \
+		--oversubscribe --mca btl ${JOB_BTL:-xs,self} --mca btl_tcp_if_include 10.77.0.0/16 \
+		--mca btl_base_verbose 10 $*" 2>&1
+}
+
+# job GUESTS RANKS ARGUMENT...: likewise; its output is left in $out.
+job()
+{
 	status=0
-	out=$(lab ssh "mpi@${guests%%,*}" "timeout 300 mpirun --host $guests -np $ranks --map-by node --oversubscribe \
-		--mca btl xs,self --mca btl_tcp_if_include 10.77.0.0/16 --mca btl_base_verbose 10 $*" 2>&1) ||
-		status=$?
+	out=$(run_job "$@") || status=$?
 	grep -a -E '^(SUITE|RING)|signal|[a-z]_frags=|->' <<< "$out"
 	[ "$status" = 0 ] || printf '%s\n' "$out"
 }
@@ -38,4 +44,82 @@ job()
 total()
 {
 	grep -a -o "\<$1=[0-9]*" <<< "$out" | awk -F= '{ sum += $2 } END { print sum + 0 }'
+}
+
+# What follows is for a job that runs while something happens to its guests. Its output
+# comes into the file $JOB.
+
+# job_begin GUESTS RANKS ARGUMENT...: returns when the job's first case has passed.
+job_begin()
+{
+	JOB=$(mktemp)
+	lab ssh "mpi@${1%%,*}" rm -f /tmp/stop
+	JOB_LIMIT=$((1200 * SLOW)) run_job "$@" --until /tmp/stop > "$JOB" &
+	mpirun=$!
+	# shellcheck disable=SC2064 # its name of now
+	trap "rm -f '$JOB'" EXIT
+	eventually 60 "the job runs" job_passed 0
+}
+
+# cases: how many the job has passed.
+cases()
+{
+	grep -a -c '^SUITE ok' "$JOB"
+}
+
+# job_passed N: the job has passed more than N cases.
+job_passed()
+{
+	kill -0 "$mpirun" 2> /dev/null || { cat "$JOB"; fail "the job ended by itself"; }
+	[ "$(cases)" -gt "$1" ]
+}
+
+# job_goes_on TEXT: asserts that it passes all its cases once more.
+job_goes_on()
+{
+	eventually 120 "$1" job_passed $(($(cases) + 4))
+}
+
+# turns: what the job has said of its directions so far, in order: lines "SENDER PEER PATH
+# FRAGMENT", where FRAGMENT is the number of the first one on that path.
+turns()
+{
+	sed -n 's/.*\[\([^]]*\)\] btl:xs: \(.*\): [A-Z]*: [a-z]* -> \([a-z]*\) at fragment \([0-9]*\).*/\1 \2 \3 \4/p' "$JOB"
+}
+
+# on_path N PATH: N directions have PATH as their newest.
+on_path()
+{
+	[ "$(turns | awk '{ last[$1 " " $2] = $3 } END { for (i in last) print last[i] }' |
+		grep -c -x "$2")" = "$1" ]
+}
+
+# stays: lines "SENDER PEER PATH FRAGMENTS": how many each stay on xs or tcp carried,
+# but for the last.
+stays()
+{
+	turns | awk '
+		{ way = $1 " " $2 }
+		way in path && $3 != "offered" {
+			if (path[way] == "xs" || $3 == "xs")
+				print way, path[way], $4 - first[way]
+		}
+		$3 == "xs" || $3 == "resync" {
+			path[way] = $3 == "xs" ? "xs" : "tcp"
+			first[way] = $4
+		}'
+}
+
+# job_end GUEST: asks the job to end, and asserts that it does, content.
+job_end()
+{
+	lab ssh "mpi@$1" touch /tmp/stop
+	status=0
+	wait "$mpirun" || status=$?
+	out=$(cat "$JOB")
+	grep -a -E '^SUITE done|signal|[a-z]_frags=|->' <<< "$out"
+	[ "$status" = 0 ] || printf '%s\n' "$out"
+	check_equal "the job ends well" 0 "$status"
+	check_equal "nothing was lost, repeated or damaged" "" "$(grep -a 'SUITE BAD' <<< "$out")"
+	check "cases were counted" grep -a -q '^SUITE done [1-9]' <<< "$out"
 }

@@ -2,13 +2,14 @@
 /*
  * What MPI programs do, case by case, with the content of every message checked.
  *
- *	suite [--list] [--size BYTES] [--seconds N] [--corrupt] [CASE...]
+ *	suite [--list] [--size BYTES] [--seconds N] [--until FILE] [--corrupt] [CASE...]
  *
  * Each case prints "SUITE ok CASE messages=N bytes=N" on rank 0, where the numbers are
  * sums over what all ranks have received and checked; "SUITE BAD ..." on any rank ends
  * the job with status 1. At the end "SUITE done N". --size limits messages, --seconds is
- * how long the random cases go on (0: a fixed number of rounds), --corrupt damages one
- * byte in each case that sends any, so that the check can be seen to find it.
+ * how long the random cases go on (0: a fixed number of rounds). With --until all begins
+ * again, with other contents, until rank 0 finds the file. --corrupt damages one byte in
+ * each case that sends any, so that the check can be seen to find it.
  */
 #include <getopt.h>
 #include <inttypes.h>
@@ -28,7 +29,7 @@ static int rank, size;
 static size_t most = 1 << 20;
 static double seconds;
 static bool corrupt;
-static uint64_t messages, bytes;
+static uint64_t messages, bytes, pass;
 static const char *name;
 
 static void bad(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn));
@@ -60,7 +61,7 @@ static void *room(size_t n)
 
 static uint64_t seed_of(int from, int to, uint64_t number)
 {
-	return mix(mix((uint64_t)from << 32 | (uint32_t)to) ^ number);
+	return mix(mix((uint64_t)from << 32 | (uint32_t)to) ^ mix(pass) ^ number);
 }
 
 /* What @from sends to @to as message @number; rank 0 damages one byte if it is to. */
@@ -793,12 +794,23 @@ static bool named(int argc, char **argv, const char *what)
 	return false;
 }
 
+/* Whether to begin again; all ranks together. */
+static bool another(const char *until)
+{
+	int more = until && (rank || access(until, F_OK) != 0);
+
+	MPI_Bcast(&more, 1, MPI_INT, 0, WORLD);
+	pass++;
+	return more;
+}
+
 int main(int argc, char **argv)
 {
 	static const struct option options[] = {
 		{ "list", no_argument, NULL, 'l' },
 		{ "size", required_argument, NULL, 's' },
 		{ "seconds", required_argument, NULL, 't' },
+		{ "until", required_argument, NULL, 'u' },
 		{ "corrupt", no_argument, NULL, 'c' },
 		{ "child", no_argument, NULL, 'C' },
 		{ 0 },
@@ -806,6 +818,7 @@ int main(int argc, char **argv)
 	bool threads = named(argc, argv, "threads");
 	int opt, i, provided, ran = 0;
 	bool is_child = false;
+	const char *until = NULL;
 
 	program = argv[0];
 	while ((opt = getopt_long(argc, argv, "", options, NULL)) != -1) {
@@ -819,6 +832,9 @@ int main(int argc, char **argv)
 			break;
 		case 't':
 			seconds = strtod(optarg, NULL);
+			break;
+		case 'u':
+			until = optarg;
 			break;
 		case 'c':
 			corrupt = true;
@@ -845,12 +861,14 @@ int main(int argc, char **argv)
 	MPI_Comm_size(WORLD, &size);
 	if (is_child)
 		return child();
-	for (i = 0; i < CASES; i++)
-		if (optind < argc ? named(argc - optind, argv + optind, cases[i].name) :
-				    !cases[i].asked) {
-			run(i);
-			ran++;
-		}
+	do {
+		for (i = 0; i < CASES; i++)
+			if (optind < argc ? named(argc - optind, argv + optind, cases[i].name) :
+					    !cases[i].asked) {
+				run(i);
+				ran++;
+			}
+	} while (another(until));
 	if (!rank)
 		printf("SUITE done %d\n", ran);
 	MPI_Finalize();

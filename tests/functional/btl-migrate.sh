@@ -1,0 +1,54 @@
+#!/bin/bash
+# Proves: a busy MPI job goes on over TCP when a guest leaves its peer's host, and back on rings when they meet again, by xl migrate and by xs-migrate.
+# Lab: hosts=2 guests=2 type=pvh suite=trixie
+# Check: trixie-pvh
+# Limit: 900
+# SPDX-License-Identifier: BSD-3-Clause
+
+. "$(dirname "$0")/../lib.sh"
+. "$(dirname "$0")/../dom0.sh"
+. "$(dirname "$0")/../btl.sh"
+
+push_dom0 h1 h2
+push_btl g1 g2
+for guest in g1 g2; do
+	check "insmod in $guest" lab ssh "$guest" insmod /root/xensocket.ko
+done
+
+# xs_migrate GUEST FROM TO
+xs_migrate()
+{
+	lab ssh "$2" xs-migrate --require -s /usr/lib/lab/migrate-send "$1" "$3"
+}
+
+# apart COMMAND...: runs it, which parts the guests; together COMMAND...: likewise.
+apart()
+{
+	check "$*" "$@"
+	eventually 30 "both directions are on TCP" on_path 2 tcp
+	job_goes_on "the job goes on over TCP"
+}
+
+together()
+{
+	check "$*" "$@"
+	eventually 30 "both directions are back on rings" on_path 2 xs
+	job_goes_on "the job goes on over rings"
+}
+
+job_begin g1,g2 2 suite --size 262144 random collectives flood sizes
+eventually 30 "both directions use rings" on_path 2 xs
+apart lab migrate g2 h2
+together lab migrate g2 h1
+apart xs_migrate g2 h1 h2
+together xs_migrate g2 h2 h1
+apart lab migrate g1 h2
+together xs_migrate g2 h1 h2
+job_end g1
+
+# Four stays on rings and three on TCP, each way; the last has no end.
+stays
+for path in xs tcp; do
+	check_equal "six stays on $path came to an end" 6 "$(stays | grep -c " $path ")"
+	check_equal "each stay on $path carried fragments" "" "$(stays | grep " $path " | awk '$4 < 10')"
+done
