@@ -9,7 +9,7 @@ LAB = tests/lab/lab
 .PHONY: help all deps demo check check-full check-debug check-host check-model check-lab fuzz bench btl install install-dom0 clean distclean
 
 help:
-	@echo 'make demo        two Xen guests on this machine, MPI ping-pong between them'
+	@echo 'make demo        MPI over TCP and xensockets between two Xen guests, and a live migration'
 	@echo 'make check       all tests (TESTS=PATTERN selects, SUITES="trixie bookworm")'
 	@echo 'make check-full  ... and those too long for each day'
 	@echo 'make check-debug the module in guests with a debug kernel (unfinished: it does not boot yet)'
@@ -45,7 +45,7 @@ in-root:
 	@$(MAKE) -s -C tests/bench OUT=$(BUILD)/bench
 
 demo:
-	@tests/bench/pingpong --quick
+	@tests/demo
 
 bench:
 	@tests/bench/pingpong

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <sys/epoll.h>
 #include <sys/inotify.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "btl_xs_endpoint.h"
@@ -30,6 +31,14 @@ static void mca_btl_xs_host_close(void)
 }
 
 static void mca_btl_xs_host_changed(int fd, short flags, void *context);
+
+double mca_btl_xs_host_now(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_REALTIME, &now);
+    return now.tv_sec + now.tv_nsec / 1e9;
+}
 
 static void mca_btl_xs_host_unwatch(void)
 {
@@ -145,9 +154,9 @@ static void mca_btl_xs_host_update(void)
         module_epoch = status.epoch;
         mca_btl_xs_host.epoch++;
         MCA_BTL_XS_VERBOSE(MCA_BTL_XS_VERBOSE_PATH,
-                           "xensockets are %savailable; domain %u, epoch %lu",
+                           "xensockets are %savailable; domain %u, epoch %lu, %.3f",
                            mca_btl_xs_host.available ? "" : "not ", mca_btl_xs_host.domid,
-                           (unsigned long) mca_btl_xs_host.epoch);
+                           (unsigned long) mca_btl_xs_host.epoch, mca_btl_xs_host_now());
         mca_btl_xs_host_tell_all(true);
     } else if (0 != memcmp(mca_btl_xs_host.id, before.id, sizeof(before.id))) {
         mca_btl_xs_host_tell_all(false);

@@ -43,10 +43,10 @@ bool mca_btl_xs_path_event(mca_btl_xs_endpoint_t *endpoint, mca_btl_xs_event_t e
         return false;
     }
     endpoint->tx_path = next - 1;
-    MCA_BTL_XS_VERBOSE(MCA_BTL_XS_VERBOSE_PATH, "%s: %s: %s -> %s at fragment %lu",
+    MCA_BTL_XS_VERBOSE(MCA_BTL_XS_VERBOSE_PATH, "%s: %s: %s -> %s at fragment %lu, %.3f",
                        OPAL_NAME_PRINT(endpoint->proc->proc_name), mca_btl_xs_event_names[event],
                        mca_btl_xs_path_names[before], mca_btl_xs_path_names[endpoint->tx_path],
-                       (unsigned long) endpoint->tx_next);
+                       (unsigned long) endpoint->tx_next, mca_btl_xs_host_now());
     if (MCA_BTL_XS_PATH_XS == endpoint->tx_path) {
         endpoint->counters.switches++;
     }
