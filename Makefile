@@ -6,7 +6,7 @@ export SUITE
 LAB = tests/lab/lab
 
 .DEFAULT_GOAL := help
-.PHONY: help all deps demo check check-full check-debug check-host check-model check-lab fuzz bench btl install install-dom0 clean distclean
+.PHONY: help all deps demo check check-full check-debug check-host check-model check-migration check-lab fuzz bench btl install install-dom0 clean distclean
 
 help:
 	@echo 'make demo        MPI over TCP and xensockets between two Xen guests, and a live migration'
@@ -15,6 +15,7 @@ help:
 	@echo 'make check-debug the module in guests with a debug kernel (unfinished: it does not boot yet)'
 	@echo 'make check-host  the tests that need no Xen'
 	@echo 'make check-model the model of the switch between TCP and rings, larger than in check'
+	@echo 'make check-migration MPI jobs through migration, save, reload, all variants'
 	@echo 'make check-lab   the tests on Xen'
 	@echo 'make fuzz        the ring under libFuzzer (clang), SECONDS=300 for each side'
 	@echo 'make all         compile everything, in the root file system of SUITE ($(SUITE))'
@@ -66,6 +67,9 @@ check-host: deps
 
 check-model: deps
 	@FULL=1 TESTS=host-model tests/run host
+
+check-migration: deps
+	@FULL=1 TESTS="$${TESTS:-btl-migrate-* btl-save-* btl-cancel-* btl-three-* btl-reload-* dom0-*}" tests/run lab
 
 check-lab: deps
 	@tests/run lab

@@ -21,6 +21,15 @@ push_btl()
 	done
 }
 
+# load_module GUEST...: after push_btl.
+load_module()
+{
+	local guest
+	for guest in "$@"; do
+		check "insmod in $guest" lab ssh "$guest" insmod /root/xensocket.ko
+	done
+}
+
 # run_job GUESTS RANKS ARGUMENT...: an MPI job over xs, as a user.
 run_job()
 {

@@ -11,9 +11,7 @@
 
 push_dom0 h1 h2
 push_btl g1 g2
-for guest in g1 g2; do
-	check "insmod in $guest" lab ssh "$guest" insmod /root/xensocket.ko
-done
+load_module g1 g2
 
 # xs_migrate GUEST FROM TO
 xs_migrate()

@@ -15,9 +15,7 @@ check_equal "without the module: over TCP" "RING OK rounds=50 messages=100" \
 	"$(sed -n 's/\(RING OK .*\) bytes=.*/\1/p' <<< "$out")"
 check_equal "no ring was offered" 0 "$(total probes)"
 
-for guest in g1 g2; do
-	check "insmod in $guest" lab ssh "$guest" insmod /root/xensocket.ko
-done
+load_module g1 g2
 job g1,g2 2 suite --size 262144
 check_equal "all cases pass over rings" 0 "$status"
 check "they were run" grep -a -q '^SUITE done [1-9]' <<< "$out"
