@@ -6,7 +6,7 @@ export SUITE
 LAB = tests/lab/lab
 
 .DEFAULT_GOAL := help
-.PHONY: help all deps demo check check-full check-debug check-host check-model check-migration check-lab fuzz bench btl install install-dom0 clean distclean
+.PHONY: help all deps demo check check-full check-debug check-host check-model check-migration check-lab fuzz bench bench-migration btl install install-dom0 clean distclean
 
 help:
 	@echo 'make demo        MPI over TCP and xensockets between two Xen guests, and a live migration'
@@ -22,6 +22,7 @@ help:
 	@echo 'make btl         the Open MPI component alone, for the Open MPI of this machine'
 	@echo 'make deps        install the Debian packages that all of this needs'
 	@echo 'make bench       MPI ping-pong, and TCP, xensockets, rings side by side; into build/bench/'
+	@echo 'make bench-migration how long a job stands still when a guest migrates (ROUNDS=3)'
 	@echo 'make install     library, tools and Open MPI component (DESTDIR=, PREFIX=), built here'
 	@echo 'make install-dom0 commands and hotplug script for dom0 (DESTDIR=, PREFIX=)'
 	@echo 'make clean       remove what was built; the image cache stays'
@@ -51,6 +52,9 @@ demo:
 bench:
 	@tests/bench/pingpong
 	@tests/bench/raw
+
+bench-migration:
+	@tests/bench/migration
 
 check: deps
 	@tests/run

@@ -9,7 +9,7 @@ push_btl()
 	local guest built=$TOP/build/$SUITE
 	build
 	for guest in "$@"; do
-		lab push "$built/btl/mca_btl_xs.so" "$built/kmod/xensocket.ko" "$TOP/btl_xs/component-path" \
+		lab push "$built/btl/mca_btl_xs.so" "$MODULE" "$TOP/btl_xs/component-path" \
 			"$guest:/root" || fail "cannot copy to $guest"
 		lab push "$built/mpi/ring" "$built/mpi/suite" "$guest:/usr/local/bin" ||
 			fail "cannot copy to $guest"
