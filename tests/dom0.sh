@@ -10,7 +10,7 @@ push_dom0()
 	tree=$(mktemp -d)
 	make -s -C "$TOP" install-dom0 DESTDIR="$tree" || fail "cannot install the commands"
 	for host in "$@"; do
-		tar -C "$tree" -c . | lab ssh "$host" 'tar -x --no-same-owner -C / &&
+		tar -C "$tree" -c . | lab ssh "$host" 'tar -x -m --no-same-owner -C / &&
 			{ grep -q vif-xensocket /etc/xen/xl.conf ||
 				echo "vif.default.script=\"vif-xensocket\"" >> /etc/xen/xl.conf; }' ||
 			fail "cannot copy the commands to $host"
