@@ -164,6 +164,7 @@ static void take_copy(struct ring *r)
 	memcpy(tx, tx_page(r), PAGE);
 	if (r->rest)
 		__real_mmap(r->rest, PAGE, PROT_READ, MAP_SHARED | MAP_FIXED, memory, PAGE);
+	__atomic_or_fetch(&rx_page(r)->state, XSOCK_RX_LEAVING, __ATOMIC_SEQ_CST);
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	tx->prod = __atomic_load_n(&tx_page(r)->prod, __ATOMIC_ACQUIRE);
 	memcpy(copy + 2 * PAGE, r->pages + 2 * PAGE, length - 2 * PAGE);
