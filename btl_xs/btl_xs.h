@@ -51,6 +51,7 @@ struct mca_btl_xs_component_t {
     opal_hash_table_t by_name;    /**< ... by process name */
     struct mca_btl_base_endpoint_t *rings; /**< peers that have had a ring */
     mca_btl_xs_atomic_t progressing;       /**< a thread is in progress(), or a peer leaves */
+    opal_event_t talk;                     /**< see mca_btl_xs_component_talk_later() */
 
     opal_free_list_t frags_small; /**< control frames and small fragments */
     opal_free_list_t frags_eager;
@@ -86,6 +87,15 @@ void mca_btl_xs_component_add_rings(struct mca_btl_base_endpoint_t *endpoint);
 
 /* Makes it forget @endpoint, which is about to be freed. */
 void mca_btl_xs_component_remove_rings(struct mca_btl_base_endpoint_t *endpoint);
+
+/*
+ * Has mca_btl_xs_path_talk() called for @endpoint, after tcp has read what has come: the
+ * peer may have left, and then tcp closes the connection at our first word, unread.
+ */
+void mca_btl_xs_component_talk_later(struct mca_btl_base_endpoint_t *endpoint);
+
+/* Calls @function for all peers, with no lock held. Peers may come meanwhile. */
+void mca_btl_xs_component_for_all(void (*function)(struct mca_btl_base_endpoint_t *endpoint));
 
 END_C_DECLS
 

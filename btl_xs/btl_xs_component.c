@@ -8,6 +8,7 @@
 #include "btl_xs_endpoint.h"
 #include "btl_xs_frag.h"
 #include "btl_xs_host.h"
+#include "btl_xs_path.h"
 #include "btl_xs_receive.h"
 #include "btl_xs_send.h"
 #include "btl_xs_tcp.h"
@@ -129,6 +130,47 @@ static int mca_btl_xs_component_close(void)
     return OPAL_SUCCESS;
 }
 
+void mca_btl_xs_component_for_all(void (*function)(mca_btl_xs_endpoint_t *endpoint))
+{
+    mca_btl_xs_endpoint_t *endpoint, **all;
+    size_t count = 0;
+
+    OPAL_THREAD_LOCK(&mca_btl_xs_component.lock);
+    all = malloc(opal_list_get_size(&mca_btl_xs_component.endpoints) * sizeof(*all));
+    if (NULL != all) {
+        OPAL_LIST_FOREACH (endpoint, &mca_btl_xs_component.endpoints, mca_btl_xs_endpoint_t) {
+            all[count++] = endpoint;
+        }
+    }
+    OPAL_THREAD_UNLOCK(&mca_btl_xs_component.lock);
+    for (size_t i = 0; i < count; i++) {
+        function(all[i]);
+    }
+    free(all);
+}
+
+static void mca_btl_xs_component_talk_one(mca_btl_xs_endpoint_t *endpoint)
+{
+    if (endpoint->due) {
+        endpoint->due = false;
+        mca_btl_xs_path_talk(endpoint);
+    }
+}
+
+static void mca_btl_xs_component_talk(int fd, short flags, void *context)
+{
+    mca_btl_xs_component_for_all(mca_btl_xs_component_talk_one);
+}
+
+void mca_btl_xs_component_talk_later(mca_btl_xs_endpoint_t *endpoint)
+{
+    /* Libevent calls those whose time has come after those whose sockets are ready. */
+    const struct timeval now = {0, 0};
+
+    endpoint->due = true;
+    opal_event_evtimer_add(&mca_btl_xs_component.talk, &now);
+}
+
 /* tcp writes to connections whose peer may have died; that is an error, not the end. */
 static void mca_btl_xs_component_ignore_sigpipe(void)
 {
@@ -171,6 +213,8 @@ static mca_btl_base_module_t **mca_btl_xs_component_init(int *num_btls,
         return NULL;
     }
     mca_btl_xs_component_ignore_sigpipe();
+    opal_event_evtimer_set(opal_sync_event_base, &mca_btl_xs_component.talk,
+                           mca_btl_xs_component_talk, NULL);
     mca_btl_xs_host_init();
     btls[0] = &mca_btl_xs.super;
     *num_btls = 1;
@@ -192,10 +236,11 @@ static int mca_btl_xs_component_progress_one(mca_btl_xs_endpoint_t *endpoint)
         if (MCA_BTL_XS_PATH_XS == endpoint->tx_path
             && !mca_btl_xs_ring_alive(endpoint->tx_ring)) {
             mca_btl_xs_path_event(endpoint, MCA_BTL_XS_EVENT_REVOKED);
+            mca_btl_xs_component_talk_later(endpoint);
         }
         OPAL_THREAD_UNLOCK(&endpoint->lock);
     }
-    if (OPAL_UNLIKELY(!opal_list_is_empty(&endpoint->tx_pending) || endpoint->tx_resync)) {
+    if (OPAL_UNLIKELY(!opal_list_is_empty(&endpoint->tx_pending) && !endpoint->tx_resync)) {
         mca_btl_xs_send_pending(endpoint);
     }
     return delivered;

@@ -12,6 +12,9 @@
 /* How long a leaving process tries to send what it has promised to send. */
 #define MCA_BTL_XS_DRAIN_SECONDS 10
 
+/* How long it waits, in all, for peers to take leave of it. */
+#define MCA_BTL_XS_LEAVE_SECONDS 1.0
+
 /**
  * What a process says of itself before there is a connection.
  */
@@ -112,11 +115,10 @@ mca_btl_xs_endpoint_t *mca_btl_xs_endpoint_get(opal_proc_t *proc)
     mca_btl_xs_endpoint_t *endpoint = NULL;
 
     OPAL_THREAD_LOCK(&mca_btl_xs_component.lock);
-    if (OPAL_SUCCESS
-            != opal_hash_table_get_value_uint64(&mca_btl_xs_component.by_name,
-                                                mca_btl_xs_endpoint_key(proc->proc_name),
-                                                (void **) &endpoint)
-        && mca_btl_xs_endpoint_possible(proc)) {
+    (void) opal_hash_table_get_value_uint64(&mca_btl_xs_component.by_name,
+                                            mca_btl_xs_endpoint_key(proc->proc_name),
+                                            (void **) &endpoint);
+    if (NULL == endpoint && mca_btl_xs_endpoint_possible(proc)) {
         endpoint = mca_btl_xs_endpoint_create(proc);
     }
     OPAL_THREAD_UNLOCK(&mca_btl_xs_component.lock);
@@ -127,12 +129,14 @@ mca_btl_xs_endpoint_t *mca_btl_xs_endpoint_find(opal_process_name_t name)
 {
     mca_btl_xs_endpoint_t *endpoint = NULL;
     opal_proc_t *proc;
+    int rc;
 
     OPAL_THREAD_LOCK(&mca_btl_xs_component.lock);
-    (void) opal_hash_table_get_value_uint64(&mca_btl_xs_component.by_name,
-                                            mca_btl_xs_endpoint_key(name), (void **) &endpoint);
+    rc = opal_hash_table_get_value_uint64(&mca_btl_xs_component.by_name,
+                                          mca_btl_xs_endpoint_key(name), (void **) &endpoint);
     OPAL_THREAD_UNLOCK(&mca_btl_xs_component.lock);
-    if (OPAL_LIKELY(NULL != endpoint)) {
+    /* None, though known: the layer above has done with it. */
+    if (OPAL_LIKELY(OPAL_SUCCESS == rc)) {
         return endpoint;
     }
     /* It was faster than the layer above. */
@@ -152,7 +156,7 @@ static bool mca_btl_xs_endpoint_unsent(mca_btl_xs_endpoint_t *endpoint)
         unsent = unsent || 1 < frag->references;
     }
     OPAL_THREAD_UNLOCK(&endpoint->lock);
-    return unsent && !endpoint->lost;
+    return unsent && !endpoint->lost && !endpoint->quiet;
 }
 
 static void mca_btl_xs_endpoint_report(mca_btl_xs_endpoint_t *endpoint)
@@ -172,6 +176,32 @@ static void mca_btl_xs_endpoint_report(mca_btl_xs_endpoint_t *endpoint)
                        (unsigned long) counters->early);
 }
 
+static double mca_btl_xs_endpoint_now(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec + 1e-9 * now.tv_nsec;
+}
+
+/*
+ * A connection that is closed while the peer still sends is reset, which may cost it what
+ * we have sent last. A peer that is busy otherwise sends nothing, so it need not answer.
+ */
+static void mca_btl_xs_endpoint_leave(mca_btl_xs_endpoint_t *endpoint)
+{
+    static double patience = MCA_BTL_XS_LEAVE_SECONDS;
+    double begin = mca_btl_xs_endpoint_now(), passed = 0;
+
+    mca_btl_xs_tcp_tell(endpoint, MCA_BTL_XS_BYE, NULL, 0);
+    endpoint->quiet = true;
+    while (!endpoint->released && passed < patience) {
+        opal_progress();
+        passed = mca_btl_xs_endpoint_now() - begin;
+    }
+    patience -= passed;
+}
+
 void mca_btl_xs_endpoint_put(mca_btl_xs_endpoint_t *endpoint)
 {
     time_t end = time(NULL) + MCA_BTL_XS_DRAIN_SECONDS;
@@ -180,12 +210,16 @@ void mca_btl_xs_endpoint_put(mca_btl_xs_endpoint_t *endpoint)
         opal_progress();
         mca_btl_xs_send_pending(endpoint);
     }
+    if (endpoint->contacted) {
+        mca_btl_xs_endpoint_leave(endpoint);
+    }
     mca_btl_xs_endpoint_report(endpoint);
     mca_btl_xs_component_remove_rings(endpoint);
     OPAL_THREAD_LOCK(&mca_btl_xs_component.lock);
     opal_list_remove_item(&mca_btl_xs_component.endpoints, &endpoint->super);
-    opal_hash_table_remove_value_uint64(&mca_btl_xs_component.by_name,
-                                        mca_btl_xs_endpoint_key(endpoint->proc->proc_name));
+    /* Not forgotten: what it has still sent must not bring it back. */
+    opal_hash_table_set_value_uint64(&mca_btl_xs_component.by_name,
+                                     mca_btl_xs_endpoint_key(endpoint->proc->proc_name), NULL);
     OPAL_THREAD_UNLOCK(&mca_btl_xs_component.lock);
     mca_btl_xs_tcp_del_proc(endpoint->proc, endpoint->links, endpoint->link_count);
     OBJ_RELEASE(endpoint);
@@ -195,7 +229,7 @@ void mca_btl_xs_endpoint_lost(mca_btl_xs_endpoint_t *endpoint)
 {
     char *host;
 
-    if (endpoint->lost) {
+    if (endpoint->lost || endpoint->quiet) {
         return;
     }
     endpoint->lost = true;

@@ -44,12 +44,15 @@ struct mca_btl_base_endpoint_t {
     opal_mutex_t lock;
     mca_btl_xs_counters_t counters;
     bool lost; /**< a TCP connection has failed, which has been said */
+    bool quiet;    /**< nothing is sent to it any more: it has left, or we are leaving */
+    bool released; /**< nothing more comes from it: it has said BYE, or BYE_TOO */
 
     /* sending */
     bool tx_busy;             /**< somebody moves fragments from tx_pending to a wire */
     opal_list_t tx_pending;   /**< not numbered yet */
     uint64_t tx_next;         /**< number of the next fragment */
     opal_list_t tx_retained;  /**< by number: sent over TCP and not covered */
+    uint64_t tx_covered;      /**< the peer has all fragments with lower numbers */
     size_t tx_held;           /**< bytes in tx_pending and tx_retained that were taken over */
     mca_btl_xs_path_t tx_path;
     mca_btl_xs_ring_t *tx_ring; /**< there in states offered and xs, and for resync */
@@ -78,6 +81,9 @@ struct mca_btl_base_endpoint_t {
     uint64_t peer_epoch;      /**< of its last HELLO; 0: none */
     uint64_t tried_epoch;     /**< of this domain and ... */
     uint64_t tried_peer_epoch; /**< ... of the peer's when a ring was last offered */
+
+    bool due;                 /**< mca_btl_xs_path_talk() is to be called */
+    bool hello_due;           /**< ... and to say HELLO */
 
     struct mca_btl_base_endpoint_t *next_ring; /**< in mca_btl_xs_component.rings */
     bool has_rings;

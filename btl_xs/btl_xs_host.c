@@ -49,26 +49,6 @@ static bool mca_btl_xs_host_open(struct xsock_status *status)
     return true;
 }
 
-/* Peers may come while we are at it, and learn from the first contact. */
-static void mca_btl_xs_host_tell_all(void)
-{
-    mca_btl_xs_endpoint_t *endpoint, **all;
-    size_t count = 0;
-
-    OPAL_THREAD_LOCK(&mca_btl_xs_component.lock);
-    all = malloc(opal_list_get_size(&mca_btl_xs_component.endpoints) * sizeof(*all));
-    if (NULL != all) {
-        OPAL_LIST_FOREACH (endpoint, &mca_btl_xs_component.endpoints, mca_btl_xs_endpoint_t) {
-            all[count++] = endpoint;
-        }
-    }
-    OPAL_THREAD_UNLOCK(&mca_btl_xs_component.lock);
-    for (size_t i = 0; i < count; i++) {
-        mca_btl_xs_path_host_changed(all[i]);
-    }
-    free(all);
-}
-
 static void mca_btl_xs_host_update(void)
 {
     struct xsock_status status = {.version = 0};
@@ -88,7 +68,8 @@ static void mca_btl_xs_host_update(void)
     MCA_BTL_XS_VERBOSE(MCA_BTL_XS_VERBOSE_PATH, "xensockets are %savailable; domain %u, epoch %lu",
                        mca_btl_xs_host.available ? "" : "not ", mca_btl_xs_host.domid,
                        (unsigned long) mca_btl_xs_host.epoch);
-    mca_btl_xs_host_tell_all();
+    /* Who comes while we are at it learns from the first contact. */
+    mca_btl_xs_component_for_all(mca_btl_xs_path_host_changed);
     if (!mca_btl_xs_host.available) {
         mca_btl_xs_host_close();
     }

@@ -80,14 +80,16 @@ void mca_btl_xs_path_contact(mca_btl_xs_endpoint_t *endpoint)
     }
 }
 
-void mca_btl_xs_path_consider(mca_btl_xs_endpoint_t *endpoint)
+/* Offers a ring if both ends can and have not failed since anything changed. */
+static void mca_btl_xs_path_consider(mca_btl_xs_endpoint_t *endpoint)
 {
     mca_btl_xs_offer_t offer = {.reserved = 0};
     int rc;
 
     OPAL_THREAD_LOCK(&endpoint->lock);
-    if (MCA_BTL_XS_PATH_TCP != endpoint->tx_path || !mca_btl_xs_host.available
-        || !endpoint->peer_available || endpoint->peer_domid == mca_btl_xs_host.domid
+    if (MCA_BTL_XS_PATH_TCP != endpoint->tx_path || endpoint->quiet
+        || !mca_btl_xs_host.available || !endpoint->peer_available
+        || endpoint->peer_domid == mca_btl_xs_host.domid
         || (endpoint->tried_epoch == mca_btl_xs_host.epoch
             && endpoint->tried_peer_epoch == endpoint->peer_epoch)) {
         OPAL_THREAD_UNLOCK(&endpoint->lock);
@@ -118,20 +120,42 @@ static void mca_btl_xs_path_revoke(mca_btl_xs_endpoint_t *endpoint)
     OPAL_THREAD_LOCK(&endpoint->lock);
     mca_btl_xs_path_event(endpoint, MCA_BTL_XS_EVENT_REVOKED);
     OPAL_THREAD_UNLOCK(&endpoint->lock);
+    mca_btl_xs_component_talk_later(endpoint);
+}
+
+void mca_btl_xs_path_talk(mca_btl_xs_endpoint_t *endpoint)
+{
+    if (endpoint->hello_due) {
+        endpoint->hello_due = false;
+        mca_btl_xs_path_say_hello(endpoint);
+    }
     mca_btl_xs_send_pending(endpoint);
+    mca_btl_xs_path_consider(endpoint);
 }
 
 void mca_btl_xs_path_host_changed(mca_btl_xs_endpoint_t *endpoint)
 {
+    endpoint->hello_due = endpoint->contacted;
     mca_btl_xs_path_revoke(endpoint);
     OPAL_THREAD_LOCK(&endpoint->lock);
     endpoint->rx_forget = NULL != endpoint->rx_ring;
     OPAL_THREAD_UNLOCK(&endpoint->lock);
     (void) mca_btl_xs_receive_all(endpoint);
-    if (endpoint->contacted) {
-        mca_btl_xs_path_say_hello(endpoint);
-        mca_btl_xs_path_consider(endpoint);
-    }
+}
+
+/* The peer has left. It wants nothing more, so whatever waits for it is done. */
+static void mca_btl_xs_path_left(mca_btl_xs_endpoint_t *endpoint)
+{
+    MCA_BTL_XS_VERBOSE(MCA_BTL_XS_VERBOSE_PATH, "%s: has left",
+                       OPAL_NAME_PRINT(endpoint->proc->proc_name));
+    mca_btl_xs_tcp_tell(endpoint, MCA_BTL_XS_BYE_TOO, NULL, 0);
+    OPAL_THREAD_LOCK(&endpoint->lock);
+    endpoint->quiet = true;
+    endpoint->released = true;
+    OPAL_THREAD_UNLOCK(&endpoint->lock);
+    mca_btl_xs_path_revoke(endpoint);
+    mca_btl_xs_send_pending(endpoint);
+    mca_btl_xs_send_covered(endpoint, endpoint->tx_next);
 }
 
 static void mca_btl_xs_path_hello(mca_btl_xs_endpoint_t *endpoint, const mca_btl_xs_hello_t *hello)
@@ -149,9 +173,9 @@ static void mca_btl_xs_path_hello(mca_btl_xs_endpoint_t *endpoint, const mca_btl
         mca_btl_xs_path_revoke(endpoint);
     }
     if (mca_btl_xs_host.available && endpoint->told_epoch != mca_btl_xs_host.epoch) {
-        mca_btl_xs_path_say_hello(endpoint);
+        endpoint->hello_due = true;
     }
-    mca_btl_xs_path_consider(endpoint);
+    mca_btl_xs_component_talk_later(endpoint);
 }
 
 static void mca_btl_xs_path_answered(mca_btl_xs_endpoint_t *endpoint,
@@ -176,9 +200,11 @@ void mca_btl_xs_path_told(mca_btl_xs_endpoint_t *endpoint, const mca_btl_xs_hdr_
                                    [MCA_BTL_XS_HELLO] = sizeof(mca_btl_xs_hello_t),
                                    [MCA_BTL_XS_OFFER] = sizeof(mca_btl_xs_offer_t),
                                    [MCA_BTL_XS_ACCEPT] = sizeof(mca_btl_xs_answer_t),
-                                   [MCA_BTL_XS_REFUSE] = sizeof(mca_btl_xs_answer_t)};
+                                   [MCA_BTL_XS_REFUSE] = sizeof(mca_btl_xs_answer_t),
+                                   [MCA_BTL_XS_BYE] = 0,
+                                   [MCA_BTL_XS_BYE_TOO] = 0};
 
-    if (hdr->kind < MCA_BTL_XS_COVER || hdr->kind > MCA_BTL_XS_REFUSE
+    if (hdr->kind < MCA_BTL_XS_COVER || hdr->kind > MCA_BTL_XS_BYE_TOO
         || hdr->size != sizes[hdr->kind]) {
         MCA_BTL_XS_VERBOSE(0, "%s: frame of kind %d with %u bytes has been dropped",
                            OPAL_NAME_PRINT(endpoint->proc->proc_name), hdr->kind, hdr->size);
@@ -201,6 +227,12 @@ void mca_btl_xs_path_told(mca_btl_xs_endpoint_t *endpoint, const mca_btl_xs_hdr_
         break;
     case MCA_BTL_XS_REFUSE:
         mca_btl_xs_path_answered(endpoint, body, MCA_BTL_XS_EVENT_REFUSED);
+        break;
+    case MCA_BTL_XS_BYE:
+        mca_btl_xs_path_left(endpoint);
+        break;
+    case MCA_BTL_XS_BYE_TOO:
+        endpoint->released = true;
         break;
     }
 }

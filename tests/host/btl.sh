@@ -78,6 +78,9 @@ for SUITE in ${SUITES:-trixie bookworm}; do
 	suite "domains migrate at random" btl-fake 3 "$programs/suite" --seconds 3
 	suite "... under threads" btl-fake 2 "$programs/suite" threads
 	suite "... under new processes" btl-fake 2 "$programs/suite" spawn
+	! grep -a 'failed to TCP connect\|has lost a TCP connection' <<< "$out" ||
+		fail "$SUITE: processes that have left were called"
+	pass "$SUITE: nobody called processes that had left"
 	suite "... under one-sided communication" btl-fake 3 "${onesided[@]}" \
 		--mca btl_xs_debug_flip 3 "$programs/suite" onesided
 	FAKEXEN_REFUSE=30 FAKEXEN_NOBUFS=30 suite "... with refusals and the smallest ring" btl-fake 3 \

@@ -688,10 +688,16 @@ static void case_spawn(void)
 {
 	char *args[] = { "--child", NULL };
 	MPI_Comm between;
+	int i;
 
 	MPI_Comm_spawn(program, args, 2, MPI_INFO_NULL, 0, WORLD, &between, MPI_ERRCODES_IGNORE);
 	spawn_talk(between, 2);
 	MPI_Comm_disconnect(&between);
+	/* They end, and life goes on: nobody is to miss them. */
+	for (i = 0; i < 300; i++) {
+		MPI_Barrier(WORLD);
+		usleep(1000);
+	}
 }
 
 static int child(void)
