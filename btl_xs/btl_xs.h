@@ -18,6 +18,7 @@
  *  btl_xs_host.c       what is known of this domain: /dev/xensocket
  *  btl_xs_tcp.c        the wrapped tcp component
  *  btl_xs_frag.c       descriptors
+ *  btl_xs_counters.c   what is counted, and MPI_T
  */
 #ifndef MCA_BTL_XS_H
 #define MCA_BTL_XS_H

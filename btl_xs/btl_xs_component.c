@@ -5,6 +5,7 @@
 
 #include "opal/runtime/opal_progress.h"
 
+#include "btl_xs_counters.h"
 #include "btl_xs_endpoint.h"
 #include "btl_xs_frag.h"
 #include "btl_xs_host.h"
@@ -102,6 +103,7 @@ static int mca_btl_xs_component_register(void)
     mca_btl_xs.super.btl_bandwidth = 10000;
     mca_btl_xs.super.btl_latency = 2;
     (void) mca_btl_base_param_register(&mca_btl_xs_component.super.btl_version, &mca_btl_xs.super);
+    mca_btl_xs_counters_register();
     return OPAL_SUCCESS;
 }
 
@@ -115,12 +117,14 @@ static int mca_btl_xs_component_open(void)
     OBJ_CONSTRUCT(&mca_btl_xs_component.frags_max, opal_free_list_t);
     mca_btl_xs_component.rings = NULL;
     mca_btl_xs_component.progressing = 0;
+    mca_btl_xs_counters_open();
     return mca_btl_xs_tcp_open();
 }
 
 static int mca_btl_xs_component_close(void)
 {
     mca_btl_xs_tcp_close();
+    mca_btl_xs_counters_close();
     OBJ_DESTRUCT(&mca_btl_xs_component.frags_max);
     OBJ_DESTRUCT(&mca_btl_xs_component.frags_eager);
     OBJ_DESTRUCT(&mca_btl_xs_component.frags_small);

@@ -159,23 +159,6 @@ static bool mca_btl_xs_endpoint_unsent(mca_btl_xs_endpoint_t *endpoint)
     return unsent && !endpoint->lost && !endpoint->quiet;
 }
 
-static void mca_btl_xs_endpoint_report(mca_btl_xs_endpoint_t *endpoint)
-{
-    const mca_btl_xs_counters_t *counters = &endpoint->counters;
-
-    MCA_BTL_XS_VERBOSE(MCA_BTL_XS_VERBOSE_PATH,
-                       "%s: tcp_frags=%lu tcp_bytes=%lu xs_frags=%lu xs_bytes=%lu switches=%lu "
-                       "fallbacks=%lu resent=%lu probes=%lu ring_full=%lu duplicates=%lu "
-                       "early=%lu",
-                       OPAL_NAME_PRINT(endpoint->proc->proc_name),
-                       (unsigned long) counters->tcp_frags, (unsigned long) counters->tcp_bytes,
-                       (unsigned long) counters->xs_frags, (unsigned long) counters->xs_bytes,
-                       (unsigned long) counters->switches, (unsigned long) counters->fallbacks,
-                       (unsigned long) counters->resent, (unsigned long) counters->probes,
-                       (unsigned long) counters->ring_full, (unsigned long) counters->duplicates,
-                       (unsigned long) counters->early);
-}
-
 static double mca_btl_xs_endpoint_now(void)
 {
     struct timespec now;
@@ -213,10 +196,11 @@ void mca_btl_xs_endpoint_put(mca_btl_xs_endpoint_t *endpoint)
     if (endpoint->contacted) {
         mca_btl_xs_endpoint_leave(endpoint);
     }
-    mca_btl_xs_endpoint_report(endpoint);
+    mca_btl_xs_counters_report(endpoint);
     mca_btl_xs_component_remove_rings(endpoint);
     OPAL_THREAD_LOCK(&mca_btl_xs_component.lock);
     opal_list_remove_item(&mca_btl_xs_component.endpoints, &endpoint->super);
+    mca_btl_xs_counters_keep(endpoint);
     /* Not forgotten: what it has still sent must not bring it back. */
     opal_hash_table_set_value_uint64(&mca_btl_xs_component.by_name,
                                      mca_btl_xs_endpoint_key(endpoint->proc->proc_name), NULL);

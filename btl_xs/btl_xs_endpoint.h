@@ -3,29 +3,12 @@
 #define MCA_BTL_XS_ENDPOINT_H
 
 #include "btl_xs.h"
+#include "btl_xs_counters.h"
 #include "btl_xs_path.h"
 #include "btl_xs_ring.h"
 #include "btl_xs_tcp.h"
 
 BEGIN_C_DECLS
-
-/**
- * What is counted for a peer; said at verbose level 10 when it leaves.
- */
-struct mca_btl_xs_counters_t {
-    uint64_t tcp_frags;    /**< fragments sent over TCP, repeated ones included */
-    uint64_t tcp_bytes;    /**< ... bytes of data in them */
-    uint64_t xs_frags;     /**< fragments sent over rings */
-    uint64_t xs_bytes;
-    uint64_t switches;     /**< changes from TCP to a ring */
-    uint64_t fallbacks;    /**< changes from a ring to TCP */
-    uint64_t resent;       /**< fragments left on a ring and sent again over TCP */
-    uint64_t probes;       /**< rings offered */
-    uint64_t ring_full;    /**< times a fragment had to wait for room */
-    uint64_t duplicates;   /**< fragments that had arrived before */
-    uint64_t early;        /**< fragments that came before their turn */
-};
-typedef struct mca_btl_xs_counters_t mca_btl_xs_counters_t;
 
 /**
  * A peer. Two processes may send to each other at the same time, and do not know of each

@@ -101,6 +101,7 @@ static void mca_btl_xs_path_consider(mca_btl_xs_endpoint_t *endpoint)
     rc = mca_btl_xs_ring_offer(endpoint->peer_domid, mca_btl_xs_component.ring_size, offer.offer,
                                &endpoint->tx_ring);
     if (0 != rc) {
+        endpoint->counters.refusals++;
         OPAL_THREAD_UNLOCK(&endpoint->lock);
         MCA_BTL_XS_VERBOSE(MCA_BTL_XS_VERBOSE_PATH, "%s: no ring to domain %u: %s",
                            OPAL_NAME_PRINT(endpoint->proc->proc_name), endpoint->peer_domid,
@@ -184,6 +185,7 @@ static void mca_btl_xs_path_answered(mca_btl_xs_endpoint_t *endpoint,
     OPAL_THREAD_LOCK(&endpoint->lock);
     if (answer->generation == endpoint->tx_generation) {
         if (MCA_BTL_XS_EVENT_REFUSED == event) {
+            endpoint->counters.refusals++;
             MCA_BTL_XS_VERBOSE(MCA_BTL_XS_VERBOSE_PATH, "%s: refused: %s",
                                OPAL_NAME_PRINT(endpoint->proc->proc_name),
                                xsock_strerror(answer->reason));
