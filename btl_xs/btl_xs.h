@@ -42,6 +42,7 @@ struct mca_btl_xs_component_t {
     int free_list_max;         /**< most descriptors, by list */
     int free_list_inc;         /**< descriptors made at a time */
     bool enable;               /**< use xensockets at all */
+    bool warn;                 /**< say why they cannot be used */
     size_t ring_size;          /**< bytes in a ring */
     size_t window;             /**< bytes for a peer that are taken over at once */
     unsigned int debug_flip;   /**< change the wire each so many fragments */
@@ -82,6 +83,9 @@ extern mca_btl_xs_module_t mca_btl_xs;
 
 #define MCA_BTL_XS_VERBOSE(level, ...) \
     opal_output_verbose(level, opal_btl_base_framework.framework_output, "btl:xs: " __VA_ARGS__)
+
+/* Has the user named this component? */
+bool mca_btl_xs_component_wanted(void);
 
 /* Makes the progress function look after the rings of @endpoint. */
 void mca_btl_xs_component_add_rings(struct mca_btl_base_endpoint_t *endpoint);

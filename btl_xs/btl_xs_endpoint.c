@@ -68,6 +68,15 @@ int mca_btl_xs_endpoint_publish(void)
     return rc;
 }
 
+static void mca_btl_xs_endpoint_mismatch(opal_proc_t *proc, uint32_t version)
+{
+    char *host = mca_btl_xs_compat_hostname(proc);
+
+    opal_show_help("help-mpi-btl-xs.txt", "peer version", true, opal_process_info.nodename,
+                   MCA_BTL_XS_WIRE_VERSION, host, version);
+    free(host);
+}
+
 /* Does the peer have xs, of our version? */
 static bool mca_btl_xs_endpoint_possible(opal_proc_t *proc)
 {
@@ -81,6 +90,9 @@ static bool mca_btl_xs_endpoint_possible(opal_proc_t *proc)
     possible = OPAL_SUCCESS == rc && sizeof(*modex) <= size
                && MCA_BTL_XS_WIRE_VERSION == modex->version;
     if (OPAL_SUCCESS == rc) {
+        if (!possible) {
+            mca_btl_xs_endpoint_mismatch(proc, size < sizeof(*modex) ? 0 : modex->version);
+        }
         free(modex);
     }
     return possible;

@@ -106,6 +106,7 @@ static void mca_btl_xs_path_consider(mca_btl_xs_endpoint_t *endpoint)
         MCA_BTL_XS_VERBOSE(MCA_BTL_XS_VERBOSE_PATH, "%s: no ring to domain %u: %s",
                            OPAL_NAME_PRINT(endpoint->proc->proc_name), endpoint->peer_domid,
                            xsock_strerror(rc));
+        mca_btl_xs_host_complain(rc);
         return;
     }
     offer.generation = ++endpoint->tx_generation;

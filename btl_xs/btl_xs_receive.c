@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "btl_xs_receive.h"
 
+#include "btl_xs_host.h"
 #include "btl_xs_send.h"
 
 OBJ_CLASS_INSTANCE(mca_btl_xs_early_t, opal_list_item_t, NULL, NULL);
@@ -119,6 +120,7 @@ static void mca_btl_xs_receive_offer(mca_btl_xs_endpoint_t *endpoint)
         mca_btl_xs_component_add_rings(endpoint);
     }
     OPAL_THREAD_UNLOCK(&endpoint->lock);
+    mca_btl_xs_host_complain(answer.reason);
     mca_btl_xs_tcp_tell(endpoint, 0 == answer.reason ? MCA_BTL_XS_ACCEPT : MCA_BTL_XS_REFUSE,
                         &answer, sizeof(answer));
     OPAL_THREAD_LOCK(&endpoint->lock);

@@ -48,6 +48,23 @@ positive()
 	done
 }
 
+# said TEXT COMPONENT PATTERN STATUS ARGUMENT...: asserts that a job tells the user, once, and
+# goes on (0) or not (1). Debian 12's mpirun loses some of what its processes have to say
+# ("ORTE_ERROR_LOG: Data unpack ..."), so there is more than one try.
+said()
+{
+	local text="$SUITE: $1" component=$2 pattern=$3 want=$4 try
+	shift 4
+	for try in 1 2 3 4 5 6 7 8; do
+		job "$component" 2 "$@" "$programs/ring" --rounds 3
+		printf '%s\n' "$out"
+		check_equal "$text: does the job go on" "$want" "$((status != 0))"
+		grep -a -q ORTE_ERROR_LOG <<< "$out" || break
+		! grep -a -q "$pattern" <<< "$out" || break
+	done
+	check_equal "$text is said (try $try)" 1 "$(grep -a -c "$pattern" <<< "$out")"
+}
+
 for SUITE in ${SUITES:-trixie bookworm}; do
 	export SUITE
 	programs=build/$SUITE/mpi
@@ -98,6 +115,17 @@ for SUITE in ${SUITES:-trixie bookworm}; do
 	FAKEXEN_REVOKE_MS=20 job btl-fake 3 "$programs/ring" --rounds 500 --max 262144
 	check_equal "$SUITE: rings end one by one" "RING OK rounds=500 messages=1500" \
 		"$(sed -n 's/\(RING OK .*\) bytes=.*/\1/p' <<< "$out")"
+
+	# What a user can get wrong is said, in one place.
+	said "a bad parameter" btl 'Parameter:  btl_xs_ring_size' 0 --mca btl_xs_ring_size 5
+	said "no interface" btl 'found no network interface' 1 --mca btl_tcp_if_include nonet0
+	FAKEXEN_ABSENT=100 said "no module" btl-fake 'is not loaded' 0
+	FAKEXEN_DENIED=1 said "no permission" btl-fake 'must be readable' 0
+	FAKEXEN_VERSION=9 said "another module" btl-fake 'have different versions' 0
+	FAKEXEN_NOBUFS=100 said "a limit" btl-fake 'for lack of resources' 0
+	FAKEXEN_NOBUFS=100 job btl-fake 2 --mca btl_xs_warn 0 "$programs/ring" --rounds 3
+	! grep -a 'lack of resources' <<< "$out" || fail "$SUITE: btl_xs_warn does not help"
+	pass "$SUITE: nothing is said if not wanted"
 
 	# The check itself.
 	job btl-fake 2 "$programs/suite" --corrupt random
