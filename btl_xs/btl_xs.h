@@ -18,6 +18,7 @@
  *  btl_xs_host.c       what is known of this domain: /dev/xensocket
  *  btl_xs_tcp.c        the wrapped tcp component
  *  btl_xs_frag.c       descriptors
+ *  btl_xs_counters.c   what is counted, and MPI_T
  */
 #ifndef MCA_BTL_XS_H
 #define MCA_BTL_XS_H
@@ -41,16 +42,19 @@ struct mca_btl_xs_component_t {
     int free_list_max;         /**< most descriptors, by list */
     int free_list_inc;         /**< descriptors made at a time */
     bool enable;               /**< use xensockets at all */
+    bool warn;                 /**< say why they cannot be used */
     size_t ring_size;          /**< bytes in a ring */
     size_t window;             /**< bytes for a peer that are taken over at once */
     unsigned int debug_flip;   /**< change the wire each so many fragments */
     unsigned int debug_revoke; /**< give the ring up each so many fragments */
 
+    bool ended;                   /**< the layer above is gone */
     opal_mutex_t lock;            /**< endpoints, by_name */
     opal_list_t endpoints;        /**< all peers */
     opal_hash_table_t by_name;    /**< ... by process name */
     struct mca_btl_base_endpoint_t *rings; /**< peers that have had a ring */
     mca_btl_xs_atomic_t progressing;       /**< a thread is in progress(), or a peer leaves */
+    opal_event_t talk;                     /**< see mca_btl_xs_component_talk_later() */
 
     opal_free_list_t frags_small; /**< control frames and small fragments */
     opal_free_list_t frags_eager;
@@ -81,11 +85,26 @@ extern mca_btl_xs_module_t mca_btl_xs;
 #define MCA_BTL_XS_VERBOSE(level, ...) \
     opal_output_verbose(level, opal_btl_base_framework.framework_output, "btl:xs: " __VA_ARGS__)
 
+/* Has the user named this component? */
+bool mca_btl_xs_component_wanted(void);
+
+/* Looks after all rings; returns how many fragments have come. */
+int mca_btl_xs_component_progress(void);
+
 /* Makes the progress function look after the rings of @endpoint. */
 void mca_btl_xs_component_add_rings(struct mca_btl_base_endpoint_t *endpoint);
 
 /* Makes it forget @endpoint, which is about to be freed. */
 void mca_btl_xs_component_remove_rings(struct mca_btl_base_endpoint_t *endpoint);
+
+/*
+ * Has mca_btl_xs_path_talk() called for @endpoint, after tcp has read what has come: the
+ * peer may have left, and then tcp closes the connection at our first word, unread.
+ */
+void mca_btl_xs_component_talk_later(struct mca_btl_base_endpoint_t *endpoint);
+
+/* Calls @function for all peers, with no lock held. Peers may come meanwhile. */
+void mca_btl_xs_component_for_all(void (*function)(struct mca_btl_base_endpoint_t *endpoint));
 
 END_C_DECLS
 

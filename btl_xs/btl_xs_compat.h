@@ -32,6 +32,11 @@ static inline char *mca_btl_xs_compat_hostname(const opal_proc_t *proc)
     return opal_get_proc_hostname(proc);
 }
 
+static inline uint32_t mca_btl_xs_compat_job_size(void)
+{
+    return opal_process_info.num_procs;
+}
+
 #else
 
 #    include "opal/mca/event/event.h"
@@ -49,6 +54,21 @@ typedef volatile int32_t mca_btl_xs_atomic_t;
 static inline char *mca_btl_xs_compat_hostname(const opal_proc_t *proc)
 {
     return strdup(NULL == proc->proc_hostname ? "unknown" : proc->proc_hostname);
+}
+
+/* 0 before MPI_Init. */
+static inline uint32_t mca_btl_xs_compat_job_size(void)
+{
+    opal_process_name_t all = {.jobid = OPAL_PROC_MY_NAME.jobid, .vpid = OPAL_VPID_WILDCARD};
+    static uint32_t size;
+    uint32_t *found = &size;
+    int rc;
+
+    if (0 == size && NULL != opal_pmix.get) {
+        OPAL_MODEX_RECV_VALUE_OPTIONAL(rc, OPAL_PMIX_JOB_SIZE, &all, &found, OPAL_UINT32);
+        (void) rc;
+    }
+    return size;
 }
 
 #endif

@@ -1,13 +1,18 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "btl_xs.h"
 
+#include <limits.h>
 #include <signal.h>
+#include <stdlib.h>
 
 #include "opal/runtime/opal_progress.h"
+#include "opal/util/show_help.h"
 
+#include "btl_xs_counters.h"
 #include "btl_xs_endpoint.h"
 #include "btl_xs_frag.h"
 #include "btl_xs_host.h"
+#include "btl_xs_path.h"
 #include "btl_xs_receive.h"
 #include "btl_xs_send.h"
 #include "btl_xs_tcp.h"
@@ -46,6 +51,34 @@ static void mca_btl_xs_param(const char *name, const char *help, mca_base_var_ty
                                            storage);
 }
 
+/* Of a value that makes no sense the nearest one that does is taken, and that is said. */
+static long long mca_btl_xs_param_within(const char *name, long long value, long long least,
+                                         long long most)
+{
+    long long used = value < least ? least : value > most ? most : value;
+
+    if (used != value) {
+        opal_show_help("help-mpi-btl-xs.txt", "bad value", true, name, value, least, most, used,
+                       opal_process_info.nodename);
+    }
+    return used;
+}
+
+static void mca_btl_xs_params_check(void)
+{
+    mca_btl_xs_component_t *c = &mca_btl_xs_component;
+
+    c->ring_size = mca_btl_xs_param_within("btl_xs_ring_size", c->ring_size, XSOCK_RING_MIN,
+                                           XSOCK_RING_MAX);
+    c->window = mca_btl_xs_param_within("btl_xs_window", c->window, 0, LLONG_MAX);
+    c->free_list_num = mca_btl_xs_param_within("btl_xs_free_list_num", c->free_list_num, 0,
+                                               INT_MAX);
+    c->free_list_inc = mca_btl_xs_param_within("btl_xs_free_list_inc", c->free_list_inc, 1,
+                                               INT_MAX);
+    c->free_list_max = mca_btl_xs_param_within("btl_xs_free_list_max", c->free_list_max, -1,
+                                               INT_MAX);
+}
+
 static int mca_btl_xs_component_register(void)
 {
     (void) mca_base_var_group_component_register(&mca_btl_xs_component.super.btl_version,
@@ -57,11 +90,18 @@ static int mca_btl_xs_component_register(void)
                      "Use xensockets where both processes are in guests of one Xen host "
                      "(default: true). With false all traffic goes over TCP.",
                      MCA_BASE_VAR_TYPE_BOOL, OPAL_INFO_LVL_2, &mca_btl_xs_component.enable);
+    mca_btl_xs_component.warn = true;
+    mca_btl_xs_param("warn",
+                     "Say why xensockets cannot be used, if that can be changed: module not "
+                     "loaded in a Xen guest, another version of it, no permission, a limit "
+                     "(default: true)",
+                     MCA_BASE_VAR_TYPE_BOOL, OPAL_INFO_LVL_3, &mca_btl_xs_component.warn);
     mca_btl_xs_component.ring_size = 128 * 1024;
     mca_btl_xs_param("ring_size",
                      "Bytes of shared memory by peer and direction, rounded up to a power of two, "
                      "4096 to 16777216 (default: 131072). Memory is shared with peers that there "
-                     "is traffic with.",
+                     "is traffic with, and counts against the limits of the kernel module and "
+                     "the locked memory of the user (ulimit -l).",
                      MCA_BASE_VAR_TYPE_SIZE_T, OPAL_INFO_LVL_4, &mca_btl_xs_component.ring_size);
     mca_btl_xs_component.window = 4 * 1024 * 1024;
     mca_btl_xs_param("window",
@@ -69,14 +109,16 @@ static int mca_btl_xs_component_register(void)
                      "message waits for the peer (default: 4194304). As much memory may be used "
                      "for each peer.",
                      MCA_BASE_VAR_TYPE_SIZE_T, OPAL_INFO_LVL_5, &mca_btl_xs_component.window);
+    mca_btl_xs_component.free_list_num = 8;
     mca_btl_xs_param("free_list_num", "Descriptors of each size made at the start (default: 8)",
                      MCA_BASE_VAR_TYPE_INT, OPAL_INFO_LVL_9, &mca_btl_xs_component.free_list_num);
-    mca_btl_xs_component.free_list_num = 8;
     mca_btl_xs_component.free_list_max = -1;
-    mca_btl_xs_component.free_list_inc = 32;
     mca_btl_xs_param("free_list_max",
-                     "Most descriptors of each size, -1: no limit (default: -1)",
+                     "Most descriptors of each size, -1: no limit (default: -1). What has to be "
+                     "sent again after the end of a ring needs some, and a job that has none "
+                     "then is ended.",
                      MCA_BASE_VAR_TYPE_INT, OPAL_INFO_LVL_9, &mca_btl_xs_component.free_list_max);
+    mca_btl_xs_component.free_list_inc = 32;
     mca_btl_xs_param("free_list_inc", "Descriptors made at a time (default: 32)",
                      MCA_BASE_VAR_TYPE_INT, OPAL_INFO_LVL_9, &mca_btl_xs_component.free_list_inc);
     mca_btl_xs_component.debug_flip = 0;
@@ -91,6 +133,7 @@ static int mca_btl_xs_component_register(void)
                      "fall back to TCP and begin anew (default: 0, never)",
                      MCA_BASE_VAR_TYPE_UNSIGNED_INT, OPAL_INFO_LVL_9,
                      &mca_btl_xs_component.debug_revoke);
+    mca_btl_xs_params_check();
 
     /* Above tcp, below shared memory inside one guest. */
     mca_btl_xs.super.btl_exclusivity = MCA_BTL_EXCLUSIVITY_LOW + 200;
@@ -101,7 +144,15 @@ static int mca_btl_xs_component_register(void)
     mca_btl_xs.super.btl_bandwidth = 10000;
     mca_btl_xs.super.btl_latency = 2;
     (void) mca_btl_base_param_register(&mca_btl_xs_component.super.btl_version, &mca_btl_xs.super);
+    mca_btl_xs_counters_register();
     return OPAL_SUCCESS;
+}
+
+bool mca_btl_xs_component_wanted(void)
+{
+    const char *selection = opal_btl_base_framework.framework_selection;
+
+    return NULL != selection && '^' != selection[0];
 }
 
 static int mca_btl_xs_component_open(void)
@@ -114,12 +165,15 @@ static int mca_btl_xs_component_open(void)
     OBJ_CONSTRUCT(&mca_btl_xs_component.frags_max, opal_free_list_t);
     mca_btl_xs_component.rings = NULL;
     mca_btl_xs_component.progressing = 0;
+    mca_btl_xs_component.ended = false;
+    mca_btl_xs_counters_open();
     return mca_btl_xs_tcp_open();
 }
 
 static int mca_btl_xs_component_close(void)
 {
     mca_btl_xs_tcp_close();
+    mca_btl_xs_counters_close();
     OBJ_DESTRUCT(&mca_btl_xs_component.frags_max);
     OBJ_DESTRUCT(&mca_btl_xs_component.frags_eager);
     OBJ_DESTRUCT(&mca_btl_xs_component.frags_small);
@@ -127,6 +181,47 @@ static int mca_btl_xs_component_close(void)
     OBJ_DESTRUCT(&mca_btl_xs_component.endpoints);
     OBJ_DESTRUCT(&mca_btl_xs_component.lock);
     return OPAL_SUCCESS;
+}
+
+void mca_btl_xs_component_for_all(void (*function)(mca_btl_xs_endpoint_t *endpoint))
+{
+    mca_btl_xs_endpoint_t *endpoint, **all;
+    size_t count = 0;
+
+    OPAL_THREAD_LOCK(&mca_btl_xs_component.lock);
+    all = malloc(opal_list_get_size(&mca_btl_xs_component.endpoints) * sizeof(*all));
+    if (NULL != all) {
+        OPAL_LIST_FOREACH (endpoint, &mca_btl_xs_component.endpoints, mca_btl_xs_endpoint_t) {
+            all[count++] = endpoint;
+        }
+    }
+    OPAL_THREAD_UNLOCK(&mca_btl_xs_component.lock);
+    for (size_t i = 0; i < count; i++) {
+        function(all[i]);
+    }
+    free(all);
+}
+
+static void mca_btl_xs_component_talk_one(mca_btl_xs_endpoint_t *endpoint)
+{
+    if (endpoint->due) {
+        endpoint->due = false;
+        mca_btl_xs_path_talk(endpoint);
+    }
+}
+
+static void mca_btl_xs_component_talk(int fd, short flags, void *context)
+{
+    mca_btl_xs_component_for_all(mca_btl_xs_component_talk_one);
+}
+
+void mca_btl_xs_component_talk_later(mca_btl_xs_endpoint_t *endpoint)
+{
+    /* Libevent calls those whose time has come after those whose sockets are ready. */
+    const struct timeval now = {0, 0};
+
+    endpoint->due = true;
+    opal_event_evtimer_add(&mca_btl_xs_component.talk, &now);
 }
 
 /* tcp writes to connections whose peer may have died; that is an error, not the end. */
@@ -149,6 +244,10 @@ static mca_btl_base_module_t **mca_btl_xs_component_init(int *num_btls,
 
     *num_btls = 0;
     if (OPAL_SUCCESS != mca_btl_xs_tcp_init(enable_progress_threads, enable_mpi_threads)) {
+        if (mca_btl_xs_component_wanted()) {
+            opal_show_help("help-mpi-btl-xs.txt", "no interface", true,
+                           opal_process_info.nodename);
+        }
         return NULL;
     }
     limit = mca_btl_xs_tcp_limit();
@@ -171,6 +270,8 @@ static mca_btl_base_module_t **mca_btl_xs_component_init(int *num_btls,
         return NULL;
     }
     mca_btl_xs_component_ignore_sigpipe();
+    opal_event_evtimer_set(opal_sync_event_base, &mca_btl_xs_component.talk,
+                           mca_btl_xs_component_talk, NULL);
     mca_btl_xs_host_init();
     btls[0] = &mca_btl_xs.super;
     *num_btls = 1;
@@ -192,16 +293,17 @@ static int mca_btl_xs_component_progress_one(mca_btl_xs_endpoint_t *endpoint)
         if (MCA_BTL_XS_PATH_XS == endpoint->tx_path
             && !mca_btl_xs_ring_alive(endpoint->tx_ring)) {
             mca_btl_xs_path_event(endpoint, MCA_BTL_XS_EVENT_REVOKED);
+            mca_btl_xs_component_talk_later(endpoint);
         }
         OPAL_THREAD_UNLOCK(&endpoint->lock);
     }
-    if (OPAL_UNLIKELY(!opal_list_is_empty(&endpoint->tx_pending) || endpoint->tx_resync)) {
+    if (OPAL_UNLIKELY(!opal_list_is_empty(&endpoint->tx_pending) && !endpoint->tx_resync)) {
         mca_btl_xs_send_pending(endpoint);
     }
     return delivered;
 }
 
-static int mca_btl_xs_component_progress(void)
+int mca_btl_xs_component_progress(void)
 {
     mca_btl_xs_endpoint_t *endpoint;
     int delivered = 0;

@@ -3,7 +3,6 @@
 
 #include <time.h>
 
-#include "opal/runtime/opal_progress.h"
 #include "opal/util/show_help.h"
 
 #include "btl_xs_receive.h"
@@ -11,6 +10,9 @@
 
 /* How long a leaving process tries to send what it has promised to send. */
 #define MCA_BTL_XS_DRAIN_SECONDS 10
+
+/* How long it waits, in all, for peers to take leave of it. */
+#define MCA_BTL_XS_LEAVE_SECONDS 1.0
 
 /**
  * What a process says of itself before there is a connection.
@@ -65,6 +67,15 @@ int mca_btl_xs_endpoint_publish(void)
     return rc;
 }
 
+static void mca_btl_xs_endpoint_mismatch(opal_proc_t *proc, uint32_t version)
+{
+    char *host = mca_btl_xs_compat_hostname(proc);
+
+    opal_show_help("help-mpi-btl-xs.txt", "peer version", true, opal_process_info.nodename,
+                   MCA_BTL_XS_WIRE_VERSION, host, version);
+    free(host);
+}
+
 /* Does the peer have xs, of our version? */
 static bool mca_btl_xs_endpoint_possible(opal_proc_t *proc)
 {
@@ -78,6 +89,9 @@ static bool mca_btl_xs_endpoint_possible(opal_proc_t *proc)
     possible = OPAL_SUCCESS == rc && sizeof(*modex) <= size
                && MCA_BTL_XS_WIRE_VERSION == modex->version;
     if (OPAL_SUCCESS == rc) {
+        if (!possible) {
+            mca_btl_xs_endpoint_mismatch(proc, size < sizeof(*modex) ? 0 : modex->version);
+        }
         free(modex);
     }
     return possible;
@@ -112,11 +126,10 @@ mca_btl_xs_endpoint_t *mca_btl_xs_endpoint_get(opal_proc_t *proc)
     mca_btl_xs_endpoint_t *endpoint = NULL;
 
     OPAL_THREAD_LOCK(&mca_btl_xs_component.lock);
-    if (OPAL_SUCCESS
-            != opal_hash_table_get_value_uint64(&mca_btl_xs_component.by_name,
-                                                mca_btl_xs_endpoint_key(proc->proc_name),
-                                                (void **) &endpoint)
-        && mca_btl_xs_endpoint_possible(proc)) {
+    (void) opal_hash_table_get_value_uint64(&mca_btl_xs_component.by_name,
+                                            mca_btl_xs_endpoint_key(proc->proc_name),
+                                            (void **) &endpoint);
+    if (NULL == endpoint && mca_btl_xs_endpoint_possible(proc)) {
         endpoint = mca_btl_xs_endpoint_create(proc);
     }
     OPAL_THREAD_UNLOCK(&mca_btl_xs_component.lock);
@@ -127,12 +140,14 @@ mca_btl_xs_endpoint_t *mca_btl_xs_endpoint_find(opal_process_name_t name)
 {
     mca_btl_xs_endpoint_t *endpoint = NULL;
     opal_proc_t *proc;
+    int rc;
 
     OPAL_THREAD_LOCK(&mca_btl_xs_component.lock);
-    (void) opal_hash_table_get_value_uint64(&mca_btl_xs_component.by_name,
-                                            mca_btl_xs_endpoint_key(name), (void **) &endpoint);
+    rc = opal_hash_table_get_value_uint64(&mca_btl_xs_component.by_name,
+                                          mca_btl_xs_endpoint_key(name), (void **) &endpoint);
     OPAL_THREAD_UNLOCK(&mca_btl_xs_component.lock);
-    if (OPAL_LIKELY(NULL != endpoint)) {
+    /* None, though known: the layer above has done with it. */
+    if (OPAL_LIKELY(OPAL_SUCCESS == rc)) {
         return endpoint;
     }
     /* It was faster than the layer above. */
@@ -152,24 +167,40 @@ static bool mca_btl_xs_endpoint_unsent(mca_btl_xs_endpoint_t *endpoint)
         unsent = unsent || 1 < frag->references;
     }
     OPAL_THREAD_UNLOCK(&endpoint->lock);
-    return unsent && !endpoint->lost;
+    return unsent && !endpoint->lost && !endpoint->quiet;
 }
 
-static void mca_btl_xs_endpoint_report(mca_btl_xs_endpoint_t *endpoint)
+/* Of us and tcp alone: other components may have been taken apart already. */
+static void mca_btl_xs_endpoint_progress(void)
 {
-    const mca_btl_xs_counters_t *counters = &endpoint->counters;
+    (void) mca_btl_xs_component_progress();
+    (void) opal_event_loop(opal_sync_event_base, OPAL_EVLOOP_ONCE | OPAL_EVLOOP_NONBLOCK);
+}
 
-    MCA_BTL_XS_VERBOSE(MCA_BTL_XS_VERBOSE_PATH,
-                       "%s: tcp_frags=%lu tcp_bytes=%lu xs_frags=%lu xs_bytes=%lu switches=%lu "
-                       "fallbacks=%lu resent=%lu probes=%lu ring_full=%lu duplicates=%lu "
-                       "early=%lu",
-                       OPAL_NAME_PRINT(endpoint->proc->proc_name),
-                       (unsigned long) counters->tcp_frags, (unsigned long) counters->tcp_bytes,
-                       (unsigned long) counters->xs_frags, (unsigned long) counters->xs_bytes,
-                       (unsigned long) counters->switches, (unsigned long) counters->fallbacks,
-                       (unsigned long) counters->resent, (unsigned long) counters->probes,
-                       (unsigned long) counters->ring_full, (unsigned long) counters->duplicates,
-                       (unsigned long) counters->early);
+static double mca_btl_xs_endpoint_now(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec + 1e-9 * now.tv_nsec;
+}
+
+/*
+ * A connection that is closed while the peer still sends is reset, which may cost it what
+ * we have sent last. A peer that is busy otherwise sends nothing, so it need not answer.
+ */
+static void mca_btl_xs_endpoint_leave(mca_btl_xs_endpoint_t *endpoint)
+{
+    static double patience = MCA_BTL_XS_LEAVE_SECONDS;
+    double begin = mca_btl_xs_endpoint_now(), passed = 0;
+
+    mca_btl_xs_tcp_tell(endpoint, MCA_BTL_XS_BYE, NULL, 0);
+    endpoint->quiet = true;
+    while (!endpoint->released && passed < patience) {
+        mca_btl_xs_endpoint_progress();
+        passed = mca_btl_xs_endpoint_now() - begin;
+    }
+    patience -= passed;
 }
 
 void mca_btl_xs_endpoint_put(mca_btl_xs_endpoint_t *endpoint)
@@ -177,15 +208,20 @@ void mca_btl_xs_endpoint_put(mca_btl_xs_endpoint_t *endpoint)
     time_t end = time(NULL) + MCA_BTL_XS_DRAIN_SECONDS;
 
     while (mca_btl_xs_endpoint_unsent(endpoint) && time(NULL) <= end) {
-        opal_progress();
+        mca_btl_xs_endpoint_progress();
         mca_btl_xs_send_pending(endpoint);
     }
-    mca_btl_xs_endpoint_report(endpoint);
+    if (endpoint->contacted) {
+        mca_btl_xs_endpoint_leave(endpoint);
+    }
+    mca_btl_xs_counters_report(endpoint);
     mca_btl_xs_component_remove_rings(endpoint);
     OPAL_THREAD_LOCK(&mca_btl_xs_component.lock);
     opal_list_remove_item(&mca_btl_xs_component.endpoints, &endpoint->super);
-    opal_hash_table_remove_value_uint64(&mca_btl_xs_component.by_name,
-                                        mca_btl_xs_endpoint_key(endpoint->proc->proc_name));
+    mca_btl_xs_counters_keep(endpoint);
+    /* Not forgotten: what it has still sent must not bring it back. */
+    opal_hash_table_set_value_uint64(&mca_btl_xs_component.by_name,
+                                     mca_btl_xs_endpoint_key(endpoint->proc->proc_name), NULL);
     OPAL_THREAD_UNLOCK(&mca_btl_xs_component.lock);
     mca_btl_xs_tcp_del_proc(endpoint->proc, endpoint->links, endpoint->link_count);
     OBJ_RELEASE(endpoint);
@@ -195,7 +231,7 @@ void mca_btl_xs_endpoint_lost(mca_btl_xs_endpoint_t *endpoint)
 {
     char *host;
 
-    if (endpoint->lost) {
+    if (endpoint->lost || endpoint->quiet) {
         return;
     }
     endpoint->lost = true;

@@ -3,29 +3,12 @@
 #define MCA_BTL_XS_ENDPOINT_H
 
 #include "btl_xs.h"
+#include "btl_xs_counters.h"
 #include "btl_xs_path.h"
 #include "btl_xs_ring.h"
 #include "btl_xs_tcp.h"
 
 BEGIN_C_DECLS
-
-/**
- * What is counted for a peer; said at verbose level 10 when it leaves.
- */
-struct mca_btl_xs_counters_t {
-    uint64_t tcp_frags;    /**< fragments sent over TCP, repeated ones included */
-    uint64_t tcp_bytes;    /**< ... bytes of data in them */
-    uint64_t xs_frags;     /**< fragments sent over rings */
-    uint64_t xs_bytes;
-    uint64_t switches;     /**< changes from TCP to a ring */
-    uint64_t fallbacks;    /**< changes from a ring to TCP */
-    uint64_t resent;       /**< fragments left on a ring and sent again over TCP */
-    uint64_t probes;       /**< rings offered */
-    uint64_t ring_full;    /**< times a fragment had to wait for room */
-    uint64_t duplicates;   /**< fragments that had arrived before */
-    uint64_t early;        /**< fragments that came before their turn */
-};
-typedef struct mca_btl_xs_counters_t mca_btl_xs_counters_t;
 
 /**
  * A peer. Two processes may send to each other at the same time, and do not know of each
@@ -44,12 +27,15 @@ struct mca_btl_base_endpoint_t {
     opal_mutex_t lock;
     mca_btl_xs_counters_t counters;
     bool lost; /**< a TCP connection has failed, which has been said */
+    bool quiet;    /**< nothing is sent to it any more: it has left, or we are leaving */
+    bool released; /**< nothing more comes from it: it has said BYE, or BYE_TOO */
 
     /* sending */
     bool tx_busy;             /**< somebody moves fragments from tx_pending to a wire */
     opal_list_t tx_pending;   /**< not numbered yet */
     uint64_t tx_next;         /**< number of the next fragment */
     opal_list_t tx_retained;  /**< by number: sent over TCP and not covered */
+    uint64_t tx_covered;      /**< the peer has all fragments with lower numbers */
     size_t tx_held;           /**< bytes in tx_pending and tx_retained that were taken over */
     mca_btl_xs_path_t tx_path;
     mca_btl_xs_ring_t *tx_ring; /**< there in states offered and xs, and for resync */
@@ -79,6 +65,9 @@ struct mca_btl_base_endpoint_t {
     uint8_t peer_host[16];    /**< as its dom0 says; all zero if it does not */
     uint64_t tried_epoch;     /**< of this domain and ... */
     uint64_t tried_peer_epoch; /**< ... of the peer's when a ring was last offered */
+
+    bool due;                 /**< mca_btl_xs_path_talk() is to be called */
+    bool hello_due;           /**< ... and to say HELLO */
 
     struct mca_btl_base_endpoint_t *next_ring; /**< in mca_btl_xs_component.rings */
     bool has_rings;

@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "btl_xs_host.h"
 
+#include <errno.h>
 #include <fcntl.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <sys/inotify.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "opal/util/show_help.h"
 
 #include "btl_xs_endpoint.h"
 
@@ -20,6 +24,61 @@ static struct {
     int notify;             /* inotify: /dev while there is no module, or the device */
     opal_event_t noticed;
 } host = {.control = -1, .state = -1, .poller = -1, .notify = -1};
+
+/* Dom0 counts: it cannot use xensockets either without the module. */
+static bool mca_btl_xs_host_is_xen(void)
+{
+    int fd = open("/sys/hypervisor/type", O_RDONLY | O_CLOEXEC);
+    char type[4] = "";
+
+    if (-1 == fd) {
+        return false;
+    }
+    (void) !read(fd, type, sizeof(type) - 1);
+    close(fd);
+    return 0 == strcmp(type, "xen");
+}
+
+/* Each once in a process; Open MPI makes one of those of many processes. */
+static void mca_btl_xs_host_warn(bool *said, const char *topic, int rc)
+{
+    if (*said || !mca_btl_xs_component.warn) {
+        return;
+    }
+    *said = true;
+    opal_show_help("help-mpi-btl-xs.txt", topic, true, opal_process_info.nodename,
+                   xsock_strerror(rc));
+}
+
+void mca_btl_xs_host_complain(int rc)
+{
+    static bool module, permission, version, resources;
+
+    switch (-rc) {
+    case EACCES:
+    case EPERM:
+        mca_btl_xs_host_warn(&permission, "no permission", rc);
+        break;
+    case XSOCK_EVERSION:
+        mca_btl_xs_host_warn(&version, "module version", rc);
+        break;
+    case ENOBUFS:
+    case ENOMEM:
+    case ENOSPC:
+    case EMFILE:
+    case ENFILE:
+        mca_btl_xs_host_warn(&resources, "no resources", rc);
+        break;
+    case ENOENT:
+    case ENODEV:
+    case ENXIO:
+        /* Who has not asked for us and is in no Xen guest need not know. */
+        if (mca_btl_xs_component_wanted() && mca_btl_xs_host_is_xen()) {
+            mca_btl_xs_host_warn(&module, "no module", rc);
+        }
+        break;
+    }
+}
 
 static void mca_btl_xs_host_close(void)
 {
@@ -88,67 +147,47 @@ static bool mca_btl_xs_host_watch(void)
  * Opens the device, which says what there is to know. It stays open, and so keeps the
  * module, only while there is use for that: after a quiesce the module may be replaced.
  */
-static bool mca_btl_xs_host_open(struct xsock_status *status)
+static int mca_btl_xs_host_open(struct xsock_status *status)
 {
+    int rc;
+
     if (-1 == host.control) {
-        host.control = xsock_ctl_open(false);
-        if (host.control < 0) {
-            host.control = -1;
-            return false;
+        rc = xsock_ctl_open(false);
+        if (rc < 0) {
+            return rc;
         }
+        host.control = rc;
         opal_event_set(opal_sync_event_base, &host.changed, host.control,
                        OPAL_EV_READ | OPAL_EV_PERSIST, mca_btl_xs_host_changed, NULL);
         opal_event_add(&host.changed, NULL);
     }
-    if (0 != xsock_ctl_read(host.control, status)) {
+    rc = xsock_ctl_read(host.control, status);
+    if (0 != rc) {
         mca_btl_xs_host_close();
-        return false;
     }
-    return true;
+    return rc;
 }
 
-/*
- * @epoch: rings are gone; otherwise only dom0 has said which host this is. Peers may come
- * while we are at it, and learn from the first contact.
- */
-static void mca_btl_xs_host_tell_all(bool epoch)
-{
-    mca_btl_xs_endpoint_t *endpoint, **all;
-    size_t count = 0;
-
-    OPAL_THREAD_LOCK(&mca_btl_xs_component.lock);
-    all = malloc(opal_list_get_size(&mca_btl_xs_component.endpoints) * sizeof(*all));
-    if (NULL != all) {
-        OPAL_LIST_FOREACH (endpoint, &mca_btl_xs_component.endpoints, mca_btl_xs_endpoint_t) {
-            all[count++] = endpoint;
-        }
-    }
-    OPAL_THREAD_UNLOCK(&mca_btl_xs_component.lock);
-    for (size_t i = 0; i < count; i++) {
-        mca_btl_xs_path_host_changed(all[i], epoch);
-    }
-    free(all);
-}
-
-static void mca_btl_xs_host_update(void)
+static int mca_btl_xs_host_update(void)
 {
     struct xsock_status status = {.version = 0};
     mca_btl_xs_host_t before = mca_btl_xs_host;
     static uint64_t module_epoch;
-    bool open;
+    int rc;
 
     mca_btl_xs_host_unwatch();
     do {
-        open = mca_btl_xs_host_open(&status);
-        mca_btl_xs_host.available = open && XSOCK_CTL_RUNNING == status.state;
+        rc = mca_btl_xs_host_open(&status);
+        mca_btl_xs_host.available = 0 == rc && XSOCK_CTL_RUNNING == status.state;
         if (!mca_btl_xs_host.available) {
             mca_btl_xs_host_close();
         }
-    } while (open && !mca_btl_xs_host.available && mca_btl_xs_host_watch());
-    if (open) {
+    } while (0 == rc && !mca_btl_xs_host.available && mca_btl_xs_host_watch());
+    if (0 == rc) {
         mca_btl_xs_host.domid = status.domid;
         memcpy(mca_btl_xs_host.id, status.host, sizeof(mca_btl_xs_host.id));
     }
+    /* Who comes while we are at it learns from the first contact. */
     if (mca_btl_xs_host.available != before.available || status.epoch != module_epoch
         || mca_btl_xs_host.domid != before.domid) {
         module_epoch = status.epoch;
@@ -157,15 +196,16 @@ static void mca_btl_xs_host_update(void)
                            "xensockets are %savailable; domain %u, epoch %lu, %.3f",
                            mca_btl_xs_host.available ? "" : "not ", mca_btl_xs_host.domid,
                            (unsigned long) mca_btl_xs_host.epoch, mca_btl_xs_host_now());
-        mca_btl_xs_host_tell_all(true);
+        mca_btl_xs_component_for_all(mca_btl_xs_path_host_changed);
     } else if (0 != memcmp(mca_btl_xs_host.id, before.id, sizeof(before.id))) {
-        mca_btl_xs_host_tell_all(false);
+        mca_btl_xs_component_for_all(mca_btl_xs_path_host_named);
     }
+    return rc;
 }
 
 static void mca_btl_xs_host_changed(int fd, short flags, void *context)
 {
-    mca_btl_xs_host_update();
+    (void) mca_btl_xs_host_update();
 }
 
 /* Somebody has closed the device that he had open for writing, or it has appeared. */
@@ -177,7 +217,7 @@ static void mca_btl_xs_host_noticed(int fd, short flags, void *context)
         continue;
     }
     (void) inotify_add_watch(host.notify, XSOCK_DEVICE, IN_CLOSE_WRITE | IN_ATTRIB);
-    mca_btl_xs_host_update();
+    (void) mca_btl_xs_host_update();
 }
 
 void mca_btl_xs_host_init(void)
@@ -193,7 +233,7 @@ void mca_btl_xs_host_init(void)
                        OPAL_EV_READ | OPAL_EV_PERSIST, mca_btl_xs_host_noticed, NULL);
         opal_event_add(&host.noticed, NULL);
     }
-    mca_btl_xs_host_update();
+    mca_btl_xs_host_complain(mca_btl_xs_host_update());
     if (0 == mca_btl_xs_host.epoch) {
         mca_btl_xs_host.epoch = 1;
     }

@@ -38,6 +38,9 @@ double mca_btl_xs_host_now(void);
 void mca_btl_xs_host_init(void);
 void mca_btl_xs_host_fini(void);
 
+/* Tells the user why there is no ring, if there is something that he could do about it. */
+void mca_btl_xs_host_complain(int rc);
+
 END_C_DECLS
 
 #endif /* MCA_BTL_XS_HOST_H */

@@ -81,14 +81,16 @@ void mca_btl_xs_path_contact(mca_btl_xs_endpoint_t *endpoint)
     }
 }
 
-void mca_btl_xs_path_consider(mca_btl_xs_endpoint_t *endpoint)
+/* Offers a ring if both ends can and have not failed since anything changed. */
+static void mca_btl_xs_path_consider(mca_btl_xs_endpoint_t *endpoint)
 {
     mca_btl_xs_offer_t offer = {.reserved = 0};
     int rc;
 
     OPAL_THREAD_LOCK(&endpoint->lock);
-    if (MCA_BTL_XS_PATH_TCP != endpoint->tx_path || !mca_btl_xs_host.available
-        || !endpoint->peer_available || endpoint->peer_domid == mca_btl_xs_host.domid
+    if (MCA_BTL_XS_PATH_TCP != endpoint->tx_path || endpoint->quiet
+        || !mca_btl_xs_host.available || !endpoint->peer_available
+        || endpoint->peer_domid == mca_btl_xs_host.domid
         || mca_btl_xs_host_differs(endpoint->peer_host)
         || (endpoint->tried_epoch == mca_btl_xs_host.epoch
             && endpoint->tried_peer_epoch == endpoint->peer_epoch)) {
@@ -101,10 +103,12 @@ void mca_btl_xs_path_consider(mca_btl_xs_endpoint_t *endpoint)
     rc = mca_btl_xs_ring_offer(endpoint->peer_domid, mca_btl_xs_component.ring_size, offer.offer,
                                &endpoint->tx_ring);
     if (0 != rc) {
+        endpoint->counters.refusals++;
         OPAL_THREAD_UNLOCK(&endpoint->lock);
         MCA_BTL_XS_VERBOSE(MCA_BTL_XS_VERBOSE_PATH, "%s: no ring to domain %u: %s",
                            OPAL_NAME_PRINT(endpoint->proc->proc_name), endpoint->peer_domid,
                            xsock_strerror(rc));
+        mca_btl_xs_host_complain(rc);
         return;
     }
     offer.generation = ++endpoint->tx_generation;
@@ -120,22 +124,48 @@ static void mca_btl_xs_path_revoke(mca_btl_xs_endpoint_t *endpoint)
     OPAL_THREAD_LOCK(&endpoint->lock);
     mca_btl_xs_path_event(endpoint, MCA_BTL_XS_EVENT_REVOKED);
     OPAL_THREAD_UNLOCK(&endpoint->lock);
-    mca_btl_xs_send_pending(endpoint);
+    mca_btl_xs_component_talk_later(endpoint);
 }
 
-void mca_btl_xs_path_host_changed(mca_btl_xs_endpoint_t *endpoint, bool epoch)
+void mca_btl_xs_path_talk(mca_btl_xs_endpoint_t *endpoint)
 {
-    if (epoch) {
-        mca_btl_xs_path_revoke(endpoint);
-        OPAL_THREAD_LOCK(&endpoint->lock);
-        endpoint->rx_forget = NULL != endpoint->rx_ring;
-        OPAL_THREAD_UNLOCK(&endpoint->lock);
-        (void) mca_btl_xs_receive_all(endpoint);
-    }
-    if (endpoint->contacted) {
+    if (endpoint->hello_due) {
+        endpoint->hello_due = false;
         mca_btl_xs_path_say_hello(endpoint);
-        mca_btl_xs_path_consider(endpoint);
     }
+    mca_btl_xs_send_pending(endpoint);
+    mca_btl_xs_path_consider(endpoint);
+}
+
+void mca_btl_xs_path_host_changed(mca_btl_xs_endpoint_t *endpoint)
+{
+    endpoint->hello_due = endpoint->contacted;
+    mca_btl_xs_path_revoke(endpoint);
+    OPAL_THREAD_LOCK(&endpoint->lock);
+    endpoint->rx_forget = NULL != endpoint->rx_ring;
+    OPAL_THREAD_UNLOCK(&endpoint->lock);
+    (void) mca_btl_xs_receive_all(endpoint);
+}
+
+void mca_btl_xs_path_host_named(mca_btl_xs_endpoint_t *endpoint)
+{
+    endpoint->hello_due = endpoint->contacted;
+    mca_btl_xs_component_talk_later(endpoint);
+}
+
+/* The peer has left. It wants nothing more, so whatever waits for it is done. */
+static void mca_btl_xs_path_left(mca_btl_xs_endpoint_t *endpoint)
+{
+    MCA_BTL_XS_VERBOSE(MCA_BTL_XS_VERBOSE_PATH, "%s: has left",
+                       OPAL_NAME_PRINT(endpoint->proc->proc_name));
+    mca_btl_xs_tcp_tell(endpoint, MCA_BTL_XS_BYE_TOO, NULL, 0);
+    OPAL_THREAD_LOCK(&endpoint->lock);
+    endpoint->quiet = true;
+    endpoint->released = true;
+    OPAL_THREAD_UNLOCK(&endpoint->lock);
+    mca_btl_xs_path_revoke(endpoint);
+    mca_btl_xs_send_pending(endpoint);
+    mca_btl_xs_send_covered(endpoint, endpoint->tx_next);
 }
 
 static void mca_btl_xs_path_hello(mca_btl_xs_endpoint_t *endpoint, const mca_btl_xs_hello_t *hello)
@@ -154,9 +184,9 @@ static void mca_btl_xs_path_hello(mca_btl_xs_endpoint_t *endpoint, const mca_btl
         mca_btl_xs_path_revoke(endpoint);
     }
     if (mca_btl_xs_host.available && endpoint->told_epoch != mca_btl_xs_host.epoch) {
-        mca_btl_xs_path_say_hello(endpoint);
+        endpoint->hello_due = true;
     }
-    mca_btl_xs_path_consider(endpoint);
+    mca_btl_xs_component_talk_later(endpoint);
 }
 
 static void mca_btl_xs_path_answered(mca_btl_xs_endpoint_t *endpoint,
@@ -165,6 +195,7 @@ static void mca_btl_xs_path_answered(mca_btl_xs_endpoint_t *endpoint,
     OPAL_THREAD_LOCK(&endpoint->lock);
     if (answer->generation == endpoint->tx_generation) {
         if (MCA_BTL_XS_EVENT_REFUSED == event) {
+            endpoint->counters.refusals++;
             MCA_BTL_XS_VERBOSE(MCA_BTL_XS_VERBOSE_PATH, "%s: refused: %s",
                                OPAL_NAME_PRINT(endpoint->proc->proc_name),
                                xsock_strerror(answer->reason));
@@ -181,9 +212,11 @@ void mca_btl_xs_path_told(mca_btl_xs_endpoint_t *endpoint, const mca_btl_xs_hdr_
                                    [MCA_BTL_XS_HELLO] = sizeof(mca_btl_xs_hello_t),
                                    [MCA_BTL_XS_OFFER] = sizeof(mca_btl_xs_offer_t),
                                    [MCA_BTL_XS_ACCEPT] = sizeof(mca_btl_xs_answer_t),
-                                   [MCA_BTL_XS_REFUSE] = sizeof(mca_btl_xs_answer_t)};
+                                   [MCA_BTL_XS_REFUSE] = sizeof(mca_btl_xs_answer_t),
+                                   [MCA_BTL_XS_BYE] = 0,
+                                   [MCA_BTL_XS_BYE_TOO] = 0};
 
-    if (hdr->kind < MCA_BTL_XS_COVER || hdr->kind > MCA_BTL_XS_REFUSE
+    if (hdr->kind < MCA_BTL_XS_COVER || hdr->kind > MCA_BTL_XS_BYE_TOO
         || hdr->size != sizes[hdr->kind]) {
         MCA_BTL_XS_VERBOSE(0, "%s: frame of kind %d with %u bytes has been dropped",
                            OPAL_NAME_PRINT(endpoint->proc->proc_name), hdr->kind, hdr->size);
@@ -206,6 +239,12 @@ void mca_btl_xs_path_told(mca_btl_xs_endpoint_t *endpoint, const mca_btl_xs_hdr_
         break;
     case MCA_BTL_XS_REFUSE:
         mca_btl_xs_path_answered(endpoint, body, MCA_BTL_XS_EVENT_REFUSED);
+        break;
+    case MCA_BTL_XS_BYE:
+        mca_btl_xs_path_left(endpoint);
+        break;
+    case MCA_BTL_XS_BYE_TOO:
+        endpoint->released = true;
         break;
     }
 }

@@ -54,14 +54,14 @@ void mca_btl_xs_path_contact(struct mca_btl_base_endpoint_t *endpoint);
 void mca_btl_xs_path_told(struct mca_btl_base_endpoint_t *endpoint, const mca_btl_xs_hdr_t *hdr,
                           const void *body);
 
-/* Offers a ring if both ends can and have not failed since anything changed. */
-void mca_btl_xs_path_consider(struct mca_btl_base_endpoint_t *endpoint);
+/* Tells the peer what there is to tell, sends what has to be sent again, offers a ring. */
+void mca_btl_xs_path_talk(struct mca_btl_base_endpoint_t *endpoint);
 
-/*
- * Something is new of this domain (btl_xs_host.h). @epoch: all that has been said of it is
- * void, and so are its rings.
- */
-void mca_btl_xs_path_host_changed(struct mca_btl_base_endpoint_t *endpoint, bool epoch);
+/* All that has been said of this domain is void, and so are its rings (btl_xs_host.h). */
+void mca_btl_xs_path_host_changed(struct mca_btl_base_endpoint_t *endpoint);
+
+/* dom0 has said which host this is; nothing else has changed. */
+void mca_btl_xs_path_host_named(struct mca_btl_base_endpoint_t *endpoint);
 
 END_C_DECLS
 

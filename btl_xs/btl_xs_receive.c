@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "btl_xs_receive.h"
 
+#include "btl_xs_host.h"
 #include "btl_xs_send.h"
 
 OBJ_CLASS_INSTANCE(mca_btl_xs_early_t, opal_list_item_t, NULL, NULL);
@@ -16,6 +17,9 @@ static void mca_btl_xs_receive_deliver(mca_btl_xs_endpoint_t *endpoint,
 {
     mca_btl_base_segment_t segment = {.seg_addr.pval = data, .seg_len = hdr->size};
 
+    if (OPAL_UNLIKELY(mca_btl_xs_component.ended)) {
+        return;
+    }
     mca_btl_xs_compat_deliver(&mca_btl_xs.super, endpoint, hdr->tag, &segment);
 }
 
@@ -77,10 +81,12 @@ static void mca_btl_xs_receive_close(mca_btl_xs_endpoint_t *endpoint, int rc)
 }
 
 /*
- * Keeps what is on the ring before it is given up. A mapped ring could do without, as the
- * peer would send it again; what has been read out of one it believes to be here.
+ * Keeps what is on the ring and gives it up, if it has come to its end or the peer has
+ * @replaced it: what it writes to one that is good must not be thrown away. A mapped ring
+ * could do without, as the peer would send it again; what has been read out of one it
+ * believes to be here.
  */
-static void mca_btl_xs_receive_forget(mca_btl_xs_endpoint_t *endpoint)
+static void mca_btl_xs_receive_forget(mca_btl_xs_endpoint_t *endpoint, bool replaced)
 {
     mca_btl_xs_hdr_t hdr;
     void *data;
@@ -96,7 +102,9 @@ static void mca_btl_xs_receive_forget(mca_btl_xs_endpoint_t *endpoint)
         }
         mca_btl_xs_ring_consume(endpoint->rx_ring, hdr.size);
     }
-    mca_btl_xs_receive_close(endpoint, rc);
+    if (replaced || 0 != rc) {
+        mca_btl_xs_receive_close(endpoint, rc);
+    }
 }
 
 /* Takes up the offer that has come. The lock is held. */
@@ -106,7 +114,7 @@ static void mca_btl_xs_receive_offer(mca_btl_xs_endpoint_t *endpoint)
 
     endpoint->rx_offered = false;
     /* The peer makes one ring at a time, so it has given up the one before. */
-    mca_btl_xs_receive_forget(endpoint);
+    mca_btl_xs_receive_forget(endpoint, true);
     answer.reason = mca_btl_xs_component.enable
                         ? mca_btl_xs_ring_connect(endpoint->rx_offer.offer, endpoint->peer_domid,
                                                   &endpoint->rx_ring)
@@ -115,6 +123,7 @@ static void mca_btl_xs_receive_offer(mca_btl_xs_endpoint_t *endpoint)
         mca_btl_xs_component_add_rings(endpoint);
     }
     OPAL_THREAD_UNLOCK(&endpoint->lock);
+    mca_btl_xs_host_complain(answer.reason);
     mca_btl_xs_tcp_tell(endpoint, 0 == answer.reason ? MCA_BTL_XS_ACCEPT : MCA_BTL_XS_REFUSE,
                         &answer, sizeof(answer));
     OPAL_THREAD_LOCK(&endpoint->lock);
@@ -133,7 +142,7 @@ static bool mca_btl_xs_receive_one(mca_btl_xs_endpoint_t *endpoint, int *deliver
         return true;
     }
     if (OPAL_UNLIKELY(endpoint->rx_forget)) {
-        mca_btl_xs_receive_forget(endpoint);
+        mca_btl_xs_receive_forget(endpoint, false);
         return true;
     }
     if (OPAL_UNLIKELY(!opal_list_is_empty(&endpoint->rx_early))

@@ -82,6 +82,15 @@ static inline void mca_btl_xs_ring_commit(mca_btl_xs_ring_t *ring, size_t size)
     xsock_map_commit(ring->map, mca_btl_xs_ring_need(size));
 }
 
+/*
+ * Transmitter, after a commit: may that have come too late? If not it gets there, though
+ * nobody here looks at the ring again.
+ */
+static inline bool mca_btl_xs_ring_cut(const mca_btl_xs_ring_t *ring)
+{
+    return xsock_map_cut(ring->map);
+}
+
 /* Transmitter: can the peer still read here? Needs no system call. */
 bool mca_btl_xs_ring_alive(mca_btl_xs_ring_t *ring);
 

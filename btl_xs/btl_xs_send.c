@@ -26,6 +26,10 @@ static void mca_btl_xs_send_commit(mca_btl_xs_endpoint_t *endpoint, mca_btl_xs_h
     mca_btl_xs_ring_commit(endpoint->tx_ring, size);
     endpoint->counters.xs_frags++;
     endpoint->counters.xs_bytes += size;
+    if (OPAL_UNLIKELY(mca_btl_xs_ring_cut(endpoint->tx_ring))) {
+        mca_btl_xs_path_event(endpoint, MCA_BTL_XS_EVENT_REVOKED);
+        return;
+    }
     if (OPAL_UNLIKELY(0 != mca_btl_xs_component.debug_revoke)
         && 0 == endpoint->counters.xs_frags % mca_btl_xs_component.debug_revoke) {
         endpoint->tried_epoch = 0;
@@ -120,7 +124,10 @@ static void mca_btl_xs_send_resync(mca_btl_xs_endpoint_t *endpoint)
     endpoint->tx_resync = false;
     endpoint->tx_ring = NULL;
     OBJ_CONSTRUCT(&left, opal_list_t);
-    while (mca_btl_xs_ring_left(ring, &at, &hdr)) {
+    while (!endpoint->quiet && mca_btl_xs_ring_left(ring, &at, &hdr)) {
+        if (hdr->number < endpoint->tx_covered) {
+            continue;
+        }
         frag = mca_btl_xs_frag_alloc(hdr->size, MCA_BTL_DES_FLAGS_BTL_OWNERSHIP);
         if (OPAL_UNLIKELY(NULL == frag)) {
             mca_btl_xs_endpoint_lost(endpoint);
@@ -182,6 +189,12 @@ void mca_btl_xs_send_pending(mca_btl_xs_endpoint_t *endpoint)
             break;
         }
         frag = (mca_btl_xs_frag_t *) opal_list_get_first(&endpoint->tx_pending);
+        if (OPAL_UNLIKELY(endpoint->quiet)) {
+            opal_list_remove_first(&endpoint->tx_pending);
+            mca_btl_xs_send_let_go(endpoint, frag);
+            opal_list_append(&done, (opal_list_item_t *) frag);
+            continue;
+        }
         if (mca_btl_xs_send_by_ring(endpoint, mca_btl_xs_frag_size(frag))) {
             int rc = mca_btl_xs_send_to_ring(endpoint, frag);
 
@@ -211,7 +224,21 @@ void mca_btl_xs_send_pending(mca_btl_xs_endpoint_t *endpoint)
     mca_btl_xs_send_complete(&done);
     OBJ_DESTRUCT(&done);
     if (OPAL_UNLIKELY(again)) {
-        mca_btl_xs_path_consider(endpoint);
+        mca_btl_xs_component_talk_later(endpoint);
+    }
+}
+
+/*
+ * After something has been written to a ring. If that has come to its end, what is left on
+ * it is sent now: we cannot know whether this process looks at it again soon.
+ */
+static void mca_btl_xs_send_unlock(mca_btl_xs_endpoint_t *endpoint)
+{
+    bool resync = endpoint->tx_resync;
+
+    OPAL_THREAD_UNLOCK(&endpoint->lock);
+    if (OPAL_UNLIKELY(resync)) {
+        mca_btl_xs_send_pending(endpoint);
     }
 }
 
@@ -230,7 +257,7 @@ int mca_btl_xs_send_frag(mca_btl_xs_endpoint_t *endpoint, mca_btl_xs_frag_t *fra
     if (OPAL_LIKELY(!endpoint->tx_busy && opal_list_is_empty(&endpoint->tx_pending)
                     && mca_btl_xs_send_by_ring(endpoint, size)
                     && 0 == mca_btl_xs_send_to_ring(endpoint, frag))) {
-        OPAL_THREAD_UNLOCK(&endpoint->lock);
+        mca_btl_xs_send_unlock(endpoint);
         frag->owed = flags & MCA_BTL_DES_SEND_ALWAYS_CALLBACK ? MCA_BTL_XS_OWED_SENT
                                                               : MCA_BTL_XS_OWED_NOTHING;
         mca_btl_xs_frag_release(frag);
@@ -275,7 +302,7 @@ void mca_btl_xs_send_end(mca_btl_xs_endpoint_t *endpoint, void *data, size_t siz
                          mca_btl_base_tag_t tag)
 {
     mca_btl_xs_send_commit(endpoint, (mca_btl_xs_hdr_t *) data - 1, size, tag);
-    OPAL_THREAD_UNLOCK(&endpoint->lock);
+    mca_btl_xs_send_unlock(endpoint);
 }
 
 void mca_btl_xs_send_covered(mca_btl_xs_endpoint_t *endpoint, uint64_t number)
@@ -288,6 +315,9 @@ void mca_btl_xs_send_covered(mca_btl_xs_endpoint_t *endpoint, uint64_t number)
     OPAL_THREAD_LOCK(&endpoint->lock);
     /* What has not been sent cannot have arrived. */
     if (number <= endpoint->tx_next) {
+        if (endpoint->tx_covered < number) {
+            endpoint->tx_covered = number;
+        }
         while (!opal_list_is_empty(&endpoint->tx_retained)) {
             frag = (mca_btl_xs_frag_t *) opal_list_get_first(&endpoint->tx_retained);
             if (frag->frame.hdr.number >= number) {
@@ -305,6 +335,6 @@ void mca_btl_xs_send_covered(mca_btl_xs_endpoint_t *endpoint, uint64_t number)
     mca_btl_xs_send_complete(&done);
     OBJ_DESTRUCT(&done);
     if (again) {
-        mca_btl_xs_path_consider(endpoint);
+        mca_btl_xs_component_talk_later(endpoint);
     }
 }

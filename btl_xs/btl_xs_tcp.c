@@ -139,7 +139,8 @@ static MCA_BTL_XS_RECEIVE_CALLBACK(mca_btl_xs_tcp_arrived, received)
     name.vpid = frame->vpid;
     endpoint = mca_btl_xs_endpoint_find(name);
     if (OPAL_UNLIKELY(NULL == endpoint)) {
-        MCA_BTL_XS_VERBOSE(0, "a frame of an unknown process has been dropped");
+        MCA_BTL_XS_VERBOSE(MCA_BTL_XS_VERBOSE_DETAIL, "a frame of %s has been dropped",
+                           OPAL_NAME_PRINT(name));
         return;
     }
     if (MCA_BTL_XS_DATA == frame->hdr.kind) {
@@ -292,8 +293,13 @@ int mca_btl_xs_tcp_send(mca_btl_xs_endpoint_t *endpoint, mca_btl_xs_frag_t *frag
 void mca_btl_xs_tcp_tell(mca_btl_xs_endpoint_t *endpoint, int kind, const void *body,
                          size_t size)
 {
-    mca_btl_xs_frag_t *frag = mca_btl_xs_frag_alloc(size, MCA_BTL_DES_FLAGS_BTL_OWNERSHIP);
+    mca_btl_xs_frag_t *frag;
 
+    /* Its connection is closed, and tcp would try to make another one. */
+    if (OPAL_UNLIKELY(endpoint->quiet)) {
+        return;
+    }
+    frag = mca_btl_xs_frag_alloc(size, MCA_BTL_DES_FLAGS_BTL_OWNERSHIP);
     if (OPAL_UNLIKELY(NULL == frag)) {
         return;
     }

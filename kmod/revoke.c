@@ -78,6 +78,18 @@ static u32 xsock_cut(struct xsock_ring *ring, u64 kept, u32 reason)
 }
 
 /*
+ * Before the last look: a transmitter that has published and does not see this yet knows
+ * that we shall see what it has published.
+ */
+static void xsock_announce_leaving(struct xsock_ring *ring)
+{
+	ring->own_state |= XSOCK_RX_LEAVING;
+	xsock_store(&ring->rx->state, ring->own_state);
+	/* Pairs with the barrier in xsock_tx_publish(). */
+	xsock_full_barrier();
+}
+
+/*
  * Takes a private copy of what is published, and puts it in the place of the
  * foreign pages, in the kernel and in the mappings of user space. Whoever faults
  * meanwhile waits for ring->lock, which is held, and then finds the copy. Returns
@@ -93,6 +105,7 @@ static u32 xsock_absorb(struct xsock_ring *ring, u32 reason)
 	if (ring->mapping)
 		unmap_mapping_range(ring->mapping, 0, 0, 1);
 
+	xsock_announce_leaving(ring);
 	/* The last look. A lie leaves what was believed before. */
 	if (!xsock_own_look(ring) || !xsock_rx_look(&ring->idx, ring->tx))
 		reason = XSOCK_REASON_PROTOCOL;

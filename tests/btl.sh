@@ -52,7 +52,7 @@ job()
 # total COUNTER: its sum over all ranks and peers of the last job.
 total()
 {
-	grep -a -o "\<$1=[0-9]*" <<< "$out" | awk -F= '{ sum += $2 } END { print sum + 0 }'
+	grep -a '^COUNTERS' <<< "$out" | grep -o "\<$1=[0-9]*" | awk -F= '{ sum += $2 } END { print sum + 0 }'
 }
 
 # What follows is for a job that runs while something happens to its guests. Its output

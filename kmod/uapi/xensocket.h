@@ -117,6 +117,7 @@ struct xsock_list {
 #define XSOCK_RX_CLOSED		0x04	/* the socket is closed */
 #define XSOCK_RX_RESET		0x08	/* ... and bytes were left unread */
 #define XSOCK_RX_REVOKED	0x10	/* cut off for @reason */
+#define XSOCK_RX_LEAVING	0x20	/* about to take the last look at @prod */
 
 /* Values of reason: why a socket was revoked. */
 #define XSOCK_REASON_NONE	0

@@ -16,6 +16,8 @@
  *	FAKEXEN_PV=1		a receiver cannot map
  *	FAKEXEN_ABSENT=N	of 100 domains N have no module
  *	FAKEXEN_LATE_MS=N	the module is loaded N ms after the start
+ *	FAKEXEN_DENIED=1	nobody may open the device
+ *	FAKEXEN_VERSION=N	the module is of version N
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -164,6 +166,7 @@ static void take_copy(struct ring *r)
 	memcpy(tx, tx_page(r), PAGE);
 	if (r->rest)
 		__real_mmap(r->rest, PAGE, PROT_READ, MAP_SHARED | MAP_FIXED, memory, PAGE);
+	__atomic_or_fetch(&rx_page(r)->state, XSOCK_RX_LEAVING, __ATOMIC_SEQ_CST);
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	tx->prod = __atomic_load_n(&tx_page(r)->prod, __ATOMIC_ACQUIRE);
 	memcpy(copy + 2 * PAGE, r->pages + 2 * PAGE, length - 2 * PAGE);
@@ -265,6 +268,16 @@ static void start(void)
 		abort();
 }
 
+static int file_of(const char *text)
+{
+	ssize_t length = (ssize_t)strlen(text);
+	int fd = memfd_create("file", MFD_CLOEXEC);
+
+	if (fd < 0 || write(fd, text, (size_t)length) != length || lseek(fd, 0, SEEK_SET))
+		abort();
+	return fd;
+}
+
 int __wrap_open(const char *path, int flags, ...)
 {
 	int fd = -1;
@@ -274,11 +287,12 @@ int __wrap_open(const char *path, int flags, ...)
 	pthread_mutex_lock(&lock);
 	start();
 	if (!strcmp(path, XSOCK_SYSFS_FAMILY)) {
-		fd = present ? memfd_create("family", MFD_CLOEXEC) : fail(ENOENT);
-		if (fd >= 0 && (write(fd, "19\n", 3) != 3 || lseek(fd, 0, SEEK_SET)))
-			abort();
+		fd = present ? file_of("19\n") : fail(ENOENT);
+	} else if (!strcmp(path, "/sys/hypervisor/type")) {
+		fd = file_of("xen\n");
 	} else if (!strcmp(path, XSOCK_DEVICE)) {
-		fd = present ? eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC) : fail(ENOENT);
+		fd = !present ? fail(ENOENT) : setting("FAKEXEN_DENIED") ? fail(EACCES) :
+							eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 		control = fd;
 	} else {
 		va_start(args, flags);
@@ -303,7 +317,7 @@ ssize_t __wrap_read(int fd, void *buf, size_t n)
 	if (__real_read(fd, &count, sizeof(count)) < 0 && errno != EAGAIN)
 		abort();
 	memset(status, 0, sizeof(*status));
-	status->version = XSOCK_VERSION;
+	status->version = setting("FAKEXEN_VERSION") ? : XSOCK_VERSION;
 	status->state = XSOCK_CTL_RUNNING;
 	status->epoch = epoch;
 	status->domid = own_domid();

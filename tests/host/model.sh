@@ -1,5 +1,5 @@
 #!/bin/bash
-# Proves: in the model of the switch between TCP and rings each fragment is delivered once, in order, whatever is revoked when.
+# Proves: in the model of the switch between TCP and rings each fragment is delivered once, in order, whatever is revoked when and whoever leaves.
 # Lab: none
 # Limit: 1200
 # SPDX-License-Identifier: BSD-3-Clause
@@ -11,8 +11,8 @@ rm -rf "$work"
 mkdir -p "$work"
 cd "$work" || exit
 
-# verify NAME OPTION...: searches all states of a variant of the model.
-verify()
+# search NAME OPTION...: searches all states of a variant of the model; ends at a mistake.
+search()
 {
 	local name=$1
 	shift
@@ -20,6 +20,23 @@ verify()
 	lab chroot sh -ec "cd build/model && gcc -O2 -DSAFETY -DCOLLAPSE -DMEMLIM=4000 -o pan pan.c &&
 		./pan -m1000000" > "$name" 2>&1 || { cat "$name"; fail "$name: the search did not end"; }
 	cat "$name"
+}
+
+# finds NAME ASSERTION OPTION...: a variant with a mistake, which is to be found.
+finds()
+{
+	local name=$1 assertion=$2
+	shift 2
+	search "$name" "$@"
+	check "$name: the mistake is found" grep -q -F "assertion violated ($assertion" "$name"
+}
+
+# verify NAME OPTION...: a variant in which there is to be none.
+verify()
+{
+	local name=$1
+	shift
+	search "$name" "$@"
 	check "$name: no error in $(sed -n 's/ *\([0-9]*\) states, stored/\1/p' "$name") states" \
 		grep -q 'errors: 0$' "$name"
 	if grep -q 'not completed\|max search depth too small' "$name"; then
@@ -30,6 +47,8 @@ verify()
 		"$(grep 'switch.pml:[0-9]*, state' "$name" | grep -v '"-end-"')"
 }
 
+finds blind 'rx_next==' -DN=2 -DRINGS=1 -DBLIND
+finds silent '(tx_retained==0)' -DN=2 -DRINGS=1 -DSILENT
 verify mapped -DN=3
 verify reading -DN=3 -DREADS
 verify patient -DN=3 -DPATIENT

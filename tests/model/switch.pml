@@ -6,10 +6,15 @@
  *
  * Proved, for all interleavings within the bounds below: each fragment is delivered, once,
  * in order, with its own content; each descriptor is completed, once, and not before it
- * is on a ring or covered; nothing waits for ever.
+ * is on a ring or covered; nothing waits for ever. Also if the sender does nothing more
+ * once its descriptors are completed, and if the receiver leaves once it has everything.
  *
  * -DREADS: the receiver cannot map, so what it has read is consumed before its turn.
  * -DPATIENT: a sender gives no ring up that has not come to its end.
+ *
+ * Mistakes, which have to be found:
+ * -DBLIND: the sender does not look at the ring again after it has written.
+ * -DSILENT: the receiver leaves without a word.
  */
 #ifndef N
 #define N	4	/* fragments */
@@ -23,7 +28,7 @@
 
 #define BIT(n)		(1 << (n))
 
-mtype = { DATA, COVER, OFFER, ACCEPT, REFUSE };
+mtype = { DATA, COVER, OFFER, ACCEPT, REFUSE, BYE };
 mtype = { TCP, OFFERED, XS, RESYNC };
 
 /* TCP: control frames and small fragments take link 0; large ones also link 1. */
@@ -38,7 +43,8 @@ typedef ring_t {
 	byte prod;
 	byte cons;
 	bit tx_revoked;		/* closed, or the transmitter's kernel has revoked it */
-	bit rx_revoked;		/* the same at the receiver's end */
+	bit rx_leaving;		/* the receiver's kernel is about to take the last index */
+	bit rx_revoked;		/* ... and has done so: revoked, or closed */
 	/* the receiver's private copy, from its revocation on */
 	byte copy[CAP];
 	byte copy_prod;
@@ -47,14 +53,16 @@ ring_t ring[RINGS];
 
 /* Sender. */
 mtype tx_path = TCP;
-byte tx_next, tx_ring, tx_rings, tx_resync_end;
+byte tx_next, tx_ring, tx_rings, tx_covered, tx_resync_end;
 int tx_retained, completed;
+bit tx_stops;		/* will call MPI's progress no more as soon as it need not */
+bit left;		/* the receiver has said BYE */
 
 /* Receiver. */
 byte rx_next;
 int rx_early;
 bit rx_attached;
-byte rx_ring, rx_cons, rx_said;
+byte rx_ring, rx_cons, rx_said, rx_waited;
 #ifdef READS
 chan rx_buffer = [CAP] of { byte };
 #define BUFFERED	len(rx_buffer)
@@ -71,6 +79,7 @@ inline complete(n)
 /* @waiting: MCA_BTL_XS_FLAG_WAITING */
 inline send_tcp(n, waiting)
 {
+	assert(!left);
 	if
 	:: link0!DATA(n, waiting)
 	:: link1!DATA(n, waiting)
@@ -86,11 +95,15 @@ inline resync()
 	do
 	:: i < ring[tx_ring].prod ->
 		n = ring[tx_ring].slot[i % CAP];
-		/* A copy: its descriptor has been completed. */
-		tx_retained = tx_retained | BIT(n);
-		tx_resync_end = n + 1;
-		/* The last one asks for an answer, or nobody might ever say that it has come. */
-		send_tcp(n, (i + 1 == ring[tx_ring].prod));
+		if
+		:: n < tx_covered
+		:: else ->
+			/* A copy: its descriptor has been completed. */
+			tx_retained = tx_retained | BIT(n);
+			tx_resync_end = n + 1;
+			/* The last one asks for an answer, or nobody might ever say that it has come. */
+			send_tcp(n, (i + 1 == ring[tx_ring].prod))
+		fi;
 		i++
 	:: else -> break
 	od;
@@ -104,6 +117,10 @@ inline resync()
 /* mca_btl_xs_send_covered() */
 inline covered(c)
 {
+	if
+	:: c > tx_covered -> tx_covered = c
+	:: else
+	fi;
 	i = 0;
 	do
 	:: i < c ->
@@ -121,6 +138,19 @@ inline covered(c)
 	fi
 }
 
+/* mca_btl_xs_send_commit(): the frame on the ring is sent. */
+inline commit()
+{
+	complete(tx_next);
+	tx_next++;
+#ifndef BLIND
+	if
+	:: ring[tx_ring].tx_revoked || ring[tx_ring].rx_leaving -> resync()
+	:: else
+	fi
+#endif
+}
+
 proctype sender()
 {
 	byte i, n, c;
@@ -134,9 +164,9 @@ end:	do
 	/* Over the ring, which may have been revoked without our knowing. */
 	:: atomic { tx_next < N && tx_path == XS && ring[tx_ring].prod - ring[tx_ring].cons < CAP ->
 		ring[tx_ring].slot[ring[tx_ring].prod % CAP] = tx_next;
-		ring[tx_ring].prod++;
-		complete(tx_next);
-		tx_next++ }
+		ring[tx_ring].prod++ };
+		/* Somebody else may have done something between the two. */
+		atomic { commit() }
 	/* REVOKED: it has ended, or we have had enough of it. */
 	:: atomic { tx_path == XS && (ring[tx_ring].tx_revoked || ring[tx_ring].rx_revoked) ->
 		resync() }
@@ -145,7 +175,7 @@ end:	do
 #endif
 	:: atomic { tx_path == OFFERED && ring[tx_ring].tx_revoked -> tx_path = TCP }
 	/* mca_btl_xs_path_consider() */
-	:: atomic { tx_path == TCP && tx_rings < RINGS && nfull(link0) ->
+	:: atomic { tx_path == TCP && !left && tx_rings < RINGS && nfull(link0) ->
 		tx_ring = tx_rings;
 		tx_rings++;
 		tx_path = OFFERED;
@@ -161,6 +191,16 @@ end:	do
 		:: c == tx_ring && tx_path == OFFERED -> tx_path = TCP; ring[c].tx_revoked = 1
 		:: else
 		fi }
+	/* mca_btl_xs_path_left() */
+	:: atomic { back?BYE(_) ->
+		left = 1;
+		if
+		:: tx_path == XS || tx_path == OFFERED -> ring[tx_ring].tx_revoked = 1; tx_path = TCP
+		:: else
+		fi;
+		covered(tx_next) }
+	/* All that has been promised is done: nothing need be done any more. */
+	:: tx_stops && completed == BIT(N) - 1 -> break
 	od
 }
 
@@ -217,6 +257,7 @@ inline forget()
 
 inline revoke_rx(r)
 {
+	ring[r].rx_leaving = 1;
 	ring[r].copy_prod = ring[r].prod;
 	j = 0;
 	do
@@ -228,6 +269,10 @@ inline revoke_rx(r)
 
 inline arrived(n)
 {
+	if
+	:: waiting && rx_waited <= n -> rx_waited = n + 1
+	:: else
+	fi;
 	if
 	:: n < rx_next ->		/* a duplicate: who waits has not heard */
 		if
@@ -289,26 +334,47 @@ end:	do
 		fi;
 		rx_attached = 0 }
 	:: atomic { rx_said < rx_next && nfull(back) -> rx_said = rx_next; back!COVER(rx_next) }
+	/* mca_btl_xs_endpoint_put(): it has everything. What still comes is thrown away. */
+#ifdef SILENT
+	:: atomic { rx_next == N && rx_said >= rx_waited -> break }
+#else
+	:: atomic { rx_next == N && rx_said >= rx_waited && nfull(back) -> back!BYE(0); break }
+#endif
+	od;
+	do
+	:: link0?_(_, _)
+	:: link1?_(_, _)
+	:: timeout -> break
 	od
 }
 
 /* Either kernel, at any moment, any ring: suspend, migration, quiesce, close. */
 proctype kernels()
 {
-	byte j;
+	byte j, r;
 
 end:	do
-	:: atomic { rx_attached && !ring[rx_ring].rx_revoked -> revoke_rx(rx_ring) }
+	/* The receiver's goes on in two steps: what is published in between may be lost. */
+	:: atomic { rx_attached && !ring[rx_ring].rx_leaving -> r = rx_ring; ring[r].rx_leaving = 1 };
+		atomic {
+		if
+		:: ring[r].rx_revoked
+		:: else -> revoke_rx(r)
+		fi }
 	:: atomic { tx_rings > 0 && !ring[tx_ring].tx_revoked -> ring[tx_ring].tx_revoked = 1 }
 	:: break
 	od
 }
 
 init {
+	if
+	:: tx_stops = 1
+	:: tx_stops = 0
+	fi;
 	atomic { run sender(); run receiver(); run kernels() }
 	/* Nobody can do anything any more. */
 	timeout ->
 	assert(rx_next == N);
-	assert(tx_retained == 0);
+	assert(tx_retained == 0 || tx_stops);
 	assert(completed == BIT(N) - 1)
 }

@@ -22,6 +22,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "counters.h"
 #include "pattern.h"
 
 enum { TAG = 7 };
@@ -52,9 +53,11 @@ int main(int argc, char **argv)
 	size_t max = 65536;
 	unsigned char *out, *in;
 	time_t told = time(NULL);
+	struct counters counters;
 	int rank, size, opt;
 
 	MPI_Init(&argc, &argv);
+	counters_open(&counters);
 	MPI_Comm_rank(MPI_COMM_WORLD, &rank);
 	MPI_Comm_size(MPI_COMM_WORLD, &size);
 	while ((opt = getopt_long(argc, argv, "", options, NULL)) != -1) {
@@ -136,6 +139,7 @@ int main(int argc, char **argv)
 		printf("RING OK rounds=%" PRIu64 " messages=%" PRIu64 " bytes=%" PRIu64 "\n",
 		       rounds, all[0], all[1]);
 	}
+	counters_print(&counters, rank);
 	free(out);
 	free(in);
 	MPI_Finalize();

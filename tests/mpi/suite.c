@@ -2,14 +2,17 @@
 /*
  * What MPI programs do, case by case, with the content of every message checked.
  *
- *	suite [--list] [--size BYTES] [--seconds N] [--until FILE] [--corrupt] [CASE...]
+ *	suite [--list] [--size BYTES] [--seconds N] [--until FILE] [--path PATH] [--corrupt]
+ *	      [CASE...]
  *
  * Each case prints "SUITE ok CASE messages=N bytes=N" on rank 0, where the numbers are
  * sums over what all ranks have received and checked; "SUITE BAD ..." on any rank ends
  * the job with status 1. At the end "SUITE done N". --size limits messages, --seconds is
  * how long the random cases go on (0: a fixed number of rounds). With --until all begins
  * again, with other contents, until rank 0 finds the file. --corrupt damages one byte in
- * each case that sends any, so that the check can be seen to find it.
+ * each case that sends any, so that the check can be seen to find it. --path is the one on which
+ * the case "counters" waits to be. What the component has counted is said at the end:
+ * "COUNTERS rank N: NAME=VALUE ...".
  */
 #include <getopt.h>
 #include <inttypes.h>
@@ -21,6 +24,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "counters.h"
 #include "pattern.h"
 
 #define WORLD MPI_COMM_WORLD
@@ -31,6 +35,8 @@ static double seconds;
 static bool corrupt;
 static uint64_t messages, bytes, pass;
 static const char *name;
+static const char *wanted_path = "tcp";
+static struct counters counters;
 
 static void bad(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn));
 
@@ -689,10 +695,16 @@ static void case_spawn(void)
 {
 	char *args[] = { "--child", NULL };
 	MPI_Comm between;
+	int i;
 
 	MPI_Comm_spawn(program, args, 2, MPI_INFO_NULL, 0, WORLD, &between, MPI_ERRCODES_IGNORE);
 	spawn_talk(between, 2);
 	MPI_Comm_disconnect(&between);
+	/* They end, and life goes on: nobody is to miss them. */
+	for (i = 0; i < 300; i++) {
+		MPI_Barrier(WORLD);
+		usleep(1000);
+	}
 }
 
 static int child(void)
@@ -707,6 +719,87 @@ static int child(void)
 	MPI_Comm_disconnect(&parent);
 	MPI_Finalize();
 	return 0;
+}
+
+/* What @count messages of @len bytes are counted as: by the wanted path, none by the other. */
+static uint64_t counted(int count, size_t len)
+{
+	bool ring = !strcmp(wanted_path, "xs");
+	const char *frags[2] = { "tcp_frags", "xs_frags" }, *sizes[2] = { "tcp_bytes", "xs_bytes" };
+	uint64_t f[2], b[2];
+	unsigned char *buf = room(len);
+	int i;
+
+	for (i = 0; i < 2; i++) {
+		f[i] = counters_get(&counters, frags[i]);
+		b[i] = counters_get(&counters, sizes[i]);
+	}
+	for (i = 0; i < count; i++) {
+		make(buf, len, 0, 1, i);
+		MPI_Send(buf, (int)len, MPI_BYTE, 1, 15, WORLD);
+	}
+	for (i = 0; i < 2; i++) {
+		f[i] = counters_get(&counters, frags[i]) - f[i];
+		b[i] = counters_get(&counters, sizes[i]) - b[i];
+	}
+	free(buf);
+	if (f[ring] != (uint64_t)count || f[!ring] || b[!ring])
+		bad("%" PRIu64 " fragments over TCP, %" PRIu64 " over rings, for %d messages", f[0],
+		    f[1], count);
+	return b[ring];
+}
+
+/* Known traffic, and what is counted for it. */
+static void case_counters(void)
+{
+	enum { COUNT = 100, SMALL = 64, LARGER = 1064, LONG = 8000 };
+	static unsigned char data[LONG];
+	MPI_Request requests[COUNT];
+	char path[COUNTERS_NAME];
+	int peer = rank ^ 1, there = 0, i;
+	uint64_t small, larger, full;
+
+	if (size != 2)
+		bad("is for two ranks");
+	while (!there) {
+		int here = !strcmp(counters_path(&counters, peer, path), wanted_path);
+
+		MPI_Allreduce(&here, &there, 1, MPI_INT, MPI_MIN, WORLD);
+		usleep(1000);
+	}
+	if (strcmp(counters_path(&counters, rank, path), "none"))
+		bad("path to itself: %s", path);
+	full = counters_get(&counters, "ring_full");
+	if (!rank) {
+		small = counted(COUNT, SMALL);
+		larger = counted(COUNT, LARGER);
+		/* Each has one head of ob1's. */
+		if (larger - small != COUNT * (LARGER - SMALL) || small <= COUNT * SMALL ||
+		    small > COUNT * 2 * SMALL || small % COUNT)
+			bad("%" PRIu64 " and %" PRIu64 " bytes", small, larger);
+		for (i = 0; i < COUNT; i++)
+			MPI_Isend(data, LONG, MPI_BYTE, 1, 16, WORLD, &requests[i]);
+		MPI_Waitall(COUNT, requests, MPI_STATUSES_IGNORE);
+		full = counters_get(&counters, "ring_full") - full;
+		if (!full != !!strcmp(wanted_path, "xs"))
+			bad("%" PRIu64 " times a ring was full", full);
+	} else {
+		for (i = 0; i < 2 * COUNT; i++) {
+			size_t len = i < COUNT ? SMALL : LARGER;
+			unsigned char *buf = room(len);
+
+			MPI_Recv(buf, (int)len, MPI_BYTE, 0, 15, WORLD, MPI_STATUS_IGNORE);
+			check(buf, len, 0, 1, i % COUNT);
+			free(buf);
+		}
+		/* Meanwhile nobody reads. */
+		usleep(300000);
+		for (i = 0; i < COUNT; i++)
+			MPI_Recv(data, LONG, MPI_BYTE, 0, 16, WORLD, MPI_STATUS_IGNORE);
+	}
+	if (counters_get(&counters, "duplicates") || counters_get(&counters, "fallbacks") ||
+	    counters_get(&counters, "resent"))
+		bad("something else than what was sent has been counted");
 }
 
 /* Messages that are on their way when their sender ends; has to be the last. */
@@ -756,6 +849,7 @@ static const struct {
 	{ "onesided", case_onesided, true },
 	{ "threads", case_threads, true },
 	{ "spawn", case_spawn, true },
+	{ "counters", case_counters, true },
 	{ "finalize", case_finalize, false },
 };
 
@@ -811,6 +905,7 @@ int main(int argc, char **argv)
 		{ "size", required_argument, NULL, 's' },
 		{ "seconds", required_argument, NULL, 't' },
 		{ "until", required_argument, NULL, 'u' },
+		{ "path", required_argument, NULL, 'p' },
 		{ "corrupt", no_argument, NULL, 'c' },
 		{ "child", no_argument, NULL, 'C' },
 		{ 0 },
@@ -835,6 +930,9 @@ int main(int argc, char **argv)
 			break;
 		case 'u':
 			until = optarg;
+			break;
+		case 'p':
+			wanted_path = optarg;
 			break;
 		case 'c':
 			corrupt = true;
@@ -861,6 +959,7 @@ int main(int argc, char **argv)
 	MPI_Comm_size(WORLD, &size);
 	if (is_child)
 		return child();
+	counters_open(&counters);
 	do {
 		for (i = 0; i < CASES; i++)
 			if (optind < argc ? named(argc - optind, argv + optind, cases[i].name) :
@@ -869,6 +968,7 @@ int main(int argc, char **argv)
 				ran++;
 			}
 	} while (another(until));
+	counters_print(&counters, rank);
 	if (!rank)
 		printf("SUITE done %d\n", ran);
 	MPI_Finalize();

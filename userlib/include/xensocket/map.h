@@ -127,6 +127,21 @@ static inline void xsock_map_commit(struct xsock_map *map, size_t n)
 }
 
 /**
+ * xsock_map_cut - transmitter: has the ring come to its end, perhaps before the last bytes?
+ * @map: the map
+ *
+ * Asked after xsock_map_commit(): false means that all bytes committed so far will be
+ * there for the receiver, even if the ring is revoked at once and this process never
+ * looks again. True: the last of them may not; what has not been consumed is still here.
+ */
+static inline bool xsock_map_cut(const struct xsock_map *map)
+{
+	/* Behind the barrier of xsock_tx_publish(), which pairs with that of who leaves. */
+	return (xsock_load(&map->tx->state) |
+		(xsock_load(&map->rx->state) & ~(__u32)XSOCK_RX_CONNECTED)) != 0;
+}
+
+/**
  * xsock_map_peek - receiver: bytes that have come
  * @map: the map
  * @least: bytes wanted, 1 to the ring's size
