@@ -1,6 +1,7 @@
 #!/bin/bash
 # Proves: a job over TCP survives xl migrate of one rank's guest to the second host and back.
 # Lab: hosts=2 guests=2 type=pvh suite=trixie
+# Check: none
 # Limit: 480
 # SPDX-License-Identifier: BSD-3-Clause
 
