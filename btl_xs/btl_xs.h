@@ -48,6 +48,7 @@ struct mca_btl_xs_component_t {
     unsigned int debug_flip;   /**< change the wire each so many fragments */
     unsigned int debug_revoke; /**< give the ring up each so many fragments */
 
+    bool ended;                   /**< the layer above is gone */
     opal_mutex_t lock;            /**< endpoints, by_name */
     opal_list_t endpoints;        /**< all peers */
     opal_hash_table_t by_name;    /**< ... by process name */
@@ -86,6 +87,9 @@ extern mca_btl_xs_module_t mca_btl_xs;
 
 /* Has the user named this component? */
 bool mca_btl_xs_component_wanted(void);
+
+/* Looks after all rings; returns how many fragments have come. */
+int mca_btl_xs_component_progress(void);
 
 /* Makes the progress function look after the rings of @endpoint. */
 void mca_btl_xs_component_add_rings(struct mca_btl_base_endpoint_t *endpoint);

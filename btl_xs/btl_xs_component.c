@@ -165,6 +165,7 @@ static int mca_btl_xs_component_open(void)
     OBJ_CONSTRUCT(&mca_btl_xs_component.frags_max, opal_free_list_t);
     mca_btl_xs_component.rings = NULL;
     mca_btl_xs_component.progressing = 0;
+    mca_btl_xs_component.ended = false;
     mca_btl_xs_counters_open();
     return mca_btl_xs_tcp_open();
 }
@@ -302,7 +303,7 @@ static int mca_btl_xs_component_progress_one(mca_btl_xs_endpoint_t *endpoint)
     return delivered;
 }
 
-static int mca_btl_xs_component_progress(void)
+int mca_btl_xs_component_progress(void)
 {
     mca_btl_xs_endpoint_t *endpoint;
     int delivered = 0;

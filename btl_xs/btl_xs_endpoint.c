@@ -3,7 +3,6 @@
 
 #include <time.h>
 
-#include "opal/runtime/opal_progress.h"
 #include "opal/util/show_help.h"
 
 #include "btl_xs_receive.h"
@@ -171,6 +170,13 @@ static bool mca_btl_xs_endpoint_unsent(mca_btl_xs_endpoint_t *endpoint)
     return unsent && !endpoint->lost && !endpoint->quiet;
 }
 
+/* Of us and tcp alone: other components may have been taken apart already. */
+static void mca_btl_xs_endpoint_progress(void)
+{
+    (void) mca_btl_xs_component_progress();
+    (void) opal_event_loop(opal_sync_event_base, OPAL_EVLOOP_ONCE | OPAL_EVLOOP_NONBLOCK);
+}
+
 static double mca_btl_xs_endpoint_now(void)
 {
     struct timespec now;
@@ -191,7 +197,7 @@ static void mca_btl_xs_endpoint_leave(mca_btl_xs_endpoint_t *endpoint)
     mca_btl_xs_tcp_tell(endpoint, MCA_BTL_XS_BYE, NULL, 0);
     endpoint->quiet = true;
     while (!endpoint->released && passed < patience) {
-        opal_progress();
+        mca_btl_xs_endpoint_progress();
         passed = mca_btl_xs_endpoint_now() - begin;
     }
     patience -= passed;
@@ -202,7 +208,7 @@ void mca_btl_xs_endpoint_put(mca_btl_xs_endpoint_t *endpoint)
     time_t end = time(NULL) + MCA_BTL_XS_DRAIN_SECONDS;
 
     while (mca_btl_xs_endpoint_unsent(endpoint) && time(NULL) <= end) {
-        opal_progress();
+        mca_btl_xs_endpoint_progress();
         mca_btl_xs_send_pending(endpoint);
     }
     if (endpoint->contacted) {

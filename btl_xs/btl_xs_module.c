@@ -138,6 +138,7 @@ static int mca_btl_xs_register_error(mca_btl_base_module_t *btl,
 
 static int mca_btl_xs_finalize(mca_btl_base_module_t *btl)
 {
+    mca_btl_xs_component.ended = true;
     while (!opal_list_is_empty(&mca_btl_xs_component.endpoints)) {
         mca_btl_xs_endpoint_put(
             (mca_btl_xs_endpoint_t *) opal_list_get_first(&mca_btl_xs_component.endpoints));

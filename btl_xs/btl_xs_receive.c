@@ -17,6 +17,9 @@ static void mca_btl_xs_receive_deliver(mca_btl_xs_endpoint_t *endpoint,
 {
     mca_btl_base_segment_t segment = {.seg_addr.pval = data, .seg_len = hdr->size};
 
+    if (OPAL_UNLIKELY(mca_btl_xs_component.ended)) {
+        return;
+    }
     mca_btl_xs_compat_deliver(&mca_btl_xs.super, endpoint, hdr->tag, &segment);
 }
 
