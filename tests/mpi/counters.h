@@ -98,18 +98,22 @@ static inline const char *counters_path(struct counters *c, int rank, char name[
 	return name;
 }
 
-/* Says all that this process has counted, on one line. */
+/* Says all that this process has counted, and its paths, on one line. */
 static inline void counters_print(struct counters *c, int rank)
 {
-	char line[COUNTERS_MOST * (COUNTERS_NAME + 24)] = "";
+	char line[COUNTERS_MOST * (COUNTERS_NAME + 24)] = "", name[COUNTERS_NAME];
 	size_t length = 0;
 	int i;
 
 	for (i = 0; i < c->count; i++)
 		length += (size_t)snprintf(line + length, sizeof(line) - length, " %s=%llu",
 					   c->name[i], (unsigned long long)counters_read(c, i));
-	if (c->count)
-		printf("COUNTERS rank %d:%s\n", rank, line);
+	if (!c->count)
+		return;
+	printf("COUNTERS rank %d:%s paths=", rank, line);
+	for (i = 0; i < c->peers; i++)
+		printf("%s%s", i ? "," : "", counters_path(c, i, name));
+	putchar('\n');
 	fflush(stdout);
 }
 
