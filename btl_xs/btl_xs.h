@@ -31,6 +31,13 @@
 
 BEGIN_C_DECLS
 
+/* How it is found out that something has come over a ring. */
+enum mca_btl_xs_progress_t {
+    MCA_BTL_XS_PROGRESS_AUTO,  /* poll where that needs no system call, else event */
+    MCA_BTL_XS_PROGRESS_POLL,  /* whenever MPI makes progress we look */
+    MCA_BTL_XS_PROGRESS_EVENT, /* the kernel tells libevent */
+};
+
 /**
  * XS BTL component
  */
@@ -45,6 +52,7 @@ struct mca_btl_xs_component_t {
     bool warn;                 /**< say why they cannot be used */
     size_t ring_size;          /**< bytes in a ring */
     size_t window;             /**< bytes for a peer that are taken over at once */
+    int progress;              /**< mca_btl_xs_progress_t */
     unsigned int debug_flip;   /**< change the wire each so many fragments */
     unsigned int debug_revoke; /**< give the ring up each so many fragments */
 

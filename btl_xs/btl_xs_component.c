@@ -64,6 +64,29 @@ static long long mca_btl_xs_param_within(const char *name, long long value, long
     return used;
 }
 
+static void mca_btl_xs_param_progress(void)
+{
+    static const mca_base_var_enum_value_t values[] = {{MCA_BTL_XS_PROGRESS_AUTO, "auto"},
+                                                       {MCA_BTL_XS_PROGRESS_POLL, "poll"},
+                                                       {MCA_BTL_XS_PROGRESS_EVENT, "event"},
+                                                       {0, NULL}};
+    mca_base_var_enum_t *names = NULL;
+
+    mca_btl_xs_component.progress = MCA_BTL_XS_PROGRESS_AUTO;
+    (void) mca_base_var_enum_create("btl_xs_progress", values, &names);
+    (void) mca_base_component_var_register(
+        &mca_btl_xs_component.super.btl_version, "progress",
+        "How arrivals over shared memory are noticed. poll: by a look at it whenever MPI makes "
+        "progress, which is fastest. event: the kernel says so, and nothing is looked at in "
+        "vain. auto: poll, but event in PV guests, where each look would be a system call "
+        "(default: auto)",
+        MCA_BASE_VAR_TYPE_INT, names, 0, 0, OPAL_INFO_LVL_4, MCA_BASE_VAR_SCOPE_READONLY,
+        &mca_btl_xs_component.progress);
+    if (NULL != names) {
+        OBJ_RELEASE(names);
+    }
+}
+
 static void mca_btl_xs_params_check(void)
 {
     mca_btl_xs_component_t *c = &mca_btl_xs_component;
@@ -109,6 +132,7 @@ static int mca_btl_xs_component_register(void)
                      "message waits for the peer (default: 4194304). As much memory may be used "
                      "for each peer.",
                      MCA_BASE_VAR_TYPE_SIZE_T, OPAL_INFO_LVL_5, &mca_btl_xs_component.window);
+    mca_btl_xs_param_progress();
     mca_btl_xs_component.free_list_num = 8;
     mca_btl_xs_param("free_list_num", "Descriptors of each size made at the start (default: 8)",
                      MCA_BASE_VAR_TYPE_INT, OPAL_INFO_LVL_9, &mca_btl_xs_component.free_list_num);
@@ -284,7 +308,7 @@ static int mca_btl_xs_component_progress_one(mca_btl_xs_endpoint_t *endpoint)
     static unsigned int calls;
     int delivered = 0;
 
-    if (NULL != endpoint->rx_ring) {
+    if (NULL != endpoint->rx_ring && !endpoint->rx_events) {
         delivered = mca_btl_xs_receive_all(endpoint);
     }
     /* A ring that has ended is also found by the next who sends: no need to hurry. */

@@ -38,6 +38,7 @@ static void mca_btl_xs_endpoint_destruct(mca_btl_xs_endpoint_t *endpoint)
     opal_list_item_t *item;
 
     mca_btl_xs_ring_close(endpoint->tx_ring);
+    mca_btl_xs_receive_unwatch(endpoint);
     mca_btl_xs_ring_close(endpoint->rx_ring);
     free(endpoint->links);
     while (NULL != (item = opal_list_remove_first(&endpoint->rx_early))) {

@@ -48,6 +48,10 @@ struct mca_btl_base_endpoint_t {
     uint64_t rx_next;         /**< number of the fragment whose turn it is */
     opal_list_t rx_early;     /**< by number: came before their turn */
     mca_btl_xs_ring_t *rx_ring;
+    bool rx_events;           /**< libevent says when something has come over rx_ring */
+    bool rx_ring_early;       /**< what is next on rx_ring has to wait for its turn */
+    bool rx_watched;          /**< rx_event has been added */
+    opal_event_t rx_event;
     bool rx_offered;          /**< rx_offer waits to be taken up by the next who delivers */
     bool rx_forget;           /**< rx_ring is to be given up, after what is on it */
     mca_btl_xs_offer_t rx_offer;

@@ -72,10 +72,20 @@ static mca_btl_xs_early_t *mca_btl_xs_receive_kept(mca_btl_xs_endpoint_t *endpoi
     return NULL;
 }
 
+void mca_btl_xs_receive_unwatch(mca_btl_xs_endpoint_t *endpoint)
+{
+    if (endpoint->rx_watched) {
+        endpoint->rx_watched = false;
+        /* Another thread may be in the callback, and wait for the lock that we hold. */
+        event_del_noblock(&endpoint->rx_event);
+    }
+}
+
 static void mca_btl_xs_receive_close(mca_btl_xs_endpoint_t *endpoint, int rc)
 {
     MCA_BTL_XS_VERBOSE(MCA_BTL_XS_VERBOSE_PATH, "%s: the peer's ring has come to its end: %s",
                        OPAL_NAME_PRINT(endpoint->proc->proc_name), xsock_strerror(rc));
+    mca_btl_xs_receive_unwatch(endpoint);
     mca_btl_xs_ring_close(endpoint->rx_ring);
     endpoint->rx_ring = NULL;
 }
@@ -107,6 +117,44 @@ static void mca_btl_xs_receive_forget(mca_btl_xs_endpoint_t *endpoint, bool repl
     }
 }
 
+static void mca_btl_xs_receive_event(int fd, short flags, void *context)
+{
+    mca_btl_xs_endpoint_t *endpoint = context;
+
+    OPAL_THREAD_LOCK(&endpoint->lock);
+    endpoint->rx_watched = false;
+    OPAL_THREAD_UNLOCK(&endpoint->lock);
+    (void) mca_btl_xs_receive_all(endpoint);
+}
+
+/*
+ * Has libevent call us when there is more. Not while the next frame waits for its turn: it
+ * would call all the time, and what the frame waits for comes over TCP. The lock is held.
+ */
+static void mca_btl_xs_receive_watch(mca_btl_xs_endpoint_t *endpoint)
+{
+    if (NULL != endpoint->rx_ring && endpoint->rx_events && !endpoint->rx_watched
+        && !endpoint->rx_ring_early) {
+        endpoint->rx_watched = true;
+        opal_event_add(&endpoint->rx_event, NULL);
+    }
+}
+
+/* A new ring: who looks at it, and when? The lock is held. */
+static void mca_btl_xs_receive_begin(mca_btl_xs_endpoint_t *endpoint)
+{
+    int progress = mca_btl_xs_component.progress;
+
+    endpoint->rx_events = MCA_BTL_XS_PROGRESS_EVENT == progress
+                          || (MCA_BTL_XS_PROGRESS_AUTO == progress
+                              && !mca_btl_xs_ring_mapped(endpoint->rx_ring));
+    if (endpoint->rx_events) {
+        opal_event_set(opal_sync_event_base, &endpoint->rx_event, endpoint->rx_ring->fd,
+                       OPAL_EV_READ, mca_btl_xs_receive_event, endpoint);
+    }
+    mca_btl_xs_component_add_rings(endpoint);
+}
+
 /* Takes up the offer that has come. The lock is held. */
 static void mca_btl_xs_receive_offer(mca_btl_xs_endpoint_t *endpoint)
 {
@@ -120,7 +168,7 @@ static void mca_btl_xs_receive_offer(mca_btl_xs_endpoint_t *endpoint)
                                                   &endpoint->rx_ring)
                         : -XSOCK_EUNAVAILABLE;
     if (0 == answer.reason) {
-        mca_btl_xs_component_add_rings(endpoint);
+        mca_btl_xs_receive_begin(endpoint);
     }
     OPAL_THREAD_UNLOCK(&endpoint->lock);
     mca_btl_xs_host_complain(answer.reason);
@@ -168,6 +216,7 @@ static bool mca_btl_xs_receive_one(mca_btl_xs_endpoint_t *endpoint, int *deliver
     }
     if (OPAL_UNLIKELY(hdr.number > endpoint->rx_next)) {
         /* Its turn comes when TCP has brought what is missing. */
+        endpoint->rx_ring_early = true;
         return false;
     }
     if (OPAL_LIKELY(hdr.number == endpoint->rx_next)) {
@@ -205,10 +254,12 @@ int mca_btl_xs_receive_all(mca_btl_xs_endpoint_t *endpoint)
         return 0;
     }
     endpoint->rx_busy = true;
+    endpoint->rx_ring_early = false;
     while (delivered < MCA_BTL_XS_TURN && mca_btl_xs_receive_one(endpoint, &delivered)) {
         continue;
     }
     endpoint->rx_busy = false;
+    mca_btl_xs_receive_watch(endpoint);
     tell = mca_btl_xs_receive_silent(endpoint);
     OPAL_THREAD_UNLOCK(&endpoint->lock);
     if (OPAL_UNLIKELY(tell)) {

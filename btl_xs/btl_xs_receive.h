@@ -24,6 +24,9 @@ void mca_btl_xs_receive_tcp(mca_btl_xs_endpoint_t *endpoint, const mca_btl_xs_hd
 /* Delivers all that is there in its turn, from either wire; returns how many. */
 int mca_btl_xs_receive_all(mca_btl_xs_endpoint_t *endpoint);
 
+/* Before rx_ring is closed: libevent forgets it. The lock is held. */
+void mca_btl_xs_receive_unwatch(mca_btl_xs_endpoint_t *endpoint);
+
 /* What to tell the peer in a frame that is about to be sent: see mca_btl_xs_hdr_t. */
 static inline uint64_t mca_btl_xs_receive_covered(mca_btl_xs_endpoint_t *endpoint)
 {

@@ -27,6 +27,12 @@ struct mca_btl_xs_ring_t {
 };
 typedef struct mca_btl_xs_ring_t mca_btl_xs_ring_t;
 
+/* Can one look at it without a system call? */
+static inline bool mca_btl_xs_ring_mapped(const mca_btl_xs_ring_t *ring)
+{
+    return NULL != ring->map;
+}
+
 /* Bytes that a frame takes in a ring. */
 static inline size_t mca_btl_xs_ring_need(size_t size)
 {

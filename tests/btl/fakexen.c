@@ -13,9 +13,12 @@
  *				later
  *	FAKEXEN_REFUSE=N	of 100 connections N are refused
  *	FAKEXEN_NOBUFS=N	of 100 rings N are not made, for want of memory
- *	FAKEXEN_PV=1		a receiver cannot map
+ *	FAKEXEN_PV=1		a receiver cannot map; at the end it is said how often it has
+ *				asked in vain: "FAKEXEN vain=N"
  *	FAKEXEN_ABSENT=N	of 100 domains N have no module
  *	FAKEXEN_LATE_MS=N	the module is loaded N ms after the start
+ *	FAKEXEN_EVENTS=1	a receiver's descriptor is readable when there is something (always
+ *				so if it cannot map)
  *	FAKEXEN_DENIED=1	nobody may open the device
  *	FAKEXEN_VERSION=N	the module is of version N
  */
@@ -53,6 +56,7 @@ struct ring {
 	int role;
 	size_t size;
 	bool revoked;
+	bool signalled;		/* the descriptor is readable */
 	unsigned char *pages;	/* all of it, for the fake itself */
 	void *first, *rest;	/* what the library has mapped */
 	size_t rest_length;
@@ -65,6 +69,13 @@ static int notify = -1;		/* ... for inotify, where it is said that the device ha
 static uint64_t epoch = 1;
 static bool present;
 static unsigned int seed;
+static unsigned long vain;	/* recv() without anything to receive */
+
+static void __attribute__((destructor)) tell(void)
+{
+	if (vain)
+		fprintf(stderr, "FAKEXEN vain=%lu\n", vain);
+}
 
 int __real_open(const char *path, int flags, ...);
 int __real_close(int fd);
@@ -251,6 +262,46 @@ static void *fate(void *unused)
 	return NULL;
 }
 
+/* What poll() would say of a receiver's socket. The lock is held. */
+static bool readable(struct ring *r)
+{
+	return __atomic_load_n(&tx_page(r)->state, __ATOMIC_ACQUIRE) ||
+	       __atomic_load_n(&tx_page(r)->prod, __ATOMIC_ACQUIRE) !=
+		       __atomic_load_n(&rx_page(r)->cons, __ATOMIC_ACQUIRE);
+}
+
+static void signal_change(struct ring *r)
+{
+	uint64_t count = 1;
+
+	r->signalled = !r->signalled;
+	if ((r->signalled ? write(r->fd, &count, sizeof(count)) :
+			    __real_read(r->fd, &count, sizeof(count))) != sizeof(count))
+		abort();
+}
+
+/* Keeps the descriptors, eventfds, as readable as sockets would be. */
+static void *events(void *unused)
+{
+	int i;
+
+	(void)unused;
+	for (;;) {
+		struct timespec ts = { .tv_nsec = 200000 };
+
+		nanosleep(&ts, NULL);
+		pthread_mutex_lock(&lock);
+		for (i = 0; i < RINGS; i++) {
+			struct ring *r = &rings[i];
+
+			if (r->fd >= 0 && r->role == XSOCK_ROLE_RX && readable(r) != r->signalled)
+				signal_change(r);
+		}
+		pthread_mutex_unlock(&lock);
+	}
+	return NULL;
+}
+
 static void start(void)
 {
 	static bool started;
@@ -265,6 +316,9 @@ static void start(void)
 		rings[i].fd = -1;
 	present = !chance(setting("FAKEXEN_ABSENT")) && !setting("FAKEXEN_LATE_MS");
 	if (pthread_create(&thread, NULL, fate, NULL) || pthread_detach(thread))
+		abort();
+	if ((setting("FAKEXEN_EVENTS") || setting("FAKEXEN_PV")) &&
+	    (pthread_create(&thread, NULL, events, NULL) || pthread_detach(thread)))
 		abort();
 }
 
@@ -551,6 +605,9 @@ ssize_t __wrap_recv(int fd, void *buf, size_t n, int flags)
 	} else if (state & XSOCK_TX_REVOKED) {
 		got = fail(ENETRESET);
 	} else if (!state) {
+		vain++;
+		if (r->signalled)
+			signal_change(r);
 		got = fail(EAGAIN);
 	}
 	pthread_mutex_unlock(&lock);

@@ -37,6 +37,19 @@ for SUITE in ${SUITES:-trixie bookworm}; do
 		--mca btl_xs_debug_flip 4 "$programs/suite" --seconds 3
 	unset FAKEXEN_EPOCH_MS
 
+	FAKEXEN_EVENTS=1 suite "the kernel tells of arrivals" btl-fake 3 --mca btl_xs_progress event \
+		"$programs/suite"
+	positive xs_frags
+	FAKEXEN_EVENTS=1 FAKEXEN_EPOCH_MS=15 suite "... while domains migrate" btl-fake 3 \
+		--mca btl_xs_progress event --mca btl_xs_debug_flip 5 "$programs/suite"
+	FAKEXEN_EVENTS=1 FAKEXEN_EPOCH_MS=15 suite "... under threads" btl-fake 2 \
+		--mca btl_xs_progress event "$programs/suite" threads
+	FAKEXEN_PV=1 suite "who cannot map is told, too" btl-fake 2 "$programs/suite" sizes modes
+	vain=$(grep -a -o 'FAKEXEN vain=[0-9]*' <<< "$out" | awk -F= '{ sum += $2 } END { print sum + 0 }')
+	[ "$vain" -lt "$(total xs_frags)" ] ||
+		fail "$SUITE: $(total xs_frags) fragments, but asked $vain times in vain"
+	pass "$SUITE: asked $vain times in vain, for $(total xs_frags) fragments"
+
 	FAKEXEN_LATE_MS=500 suite "the module is loaded when the job runs" btl-fake 2 "$programs/suite" \
 		--seconds 3 random
 	positive switches tcp_frags

@@ -51,10 +51,12 @@ static inline void counters_take(struct counters *c, int index)
 /* After MPI_Init. Counts from here on. */
 static inline void counters_open(struct counters *c)
 {
-	int number, provided, i;
+	int number, level, provided, i;
 
 	memset(c, 0, sizeof(*c));
-	MPI_T_init_thread(MPI_THREAD_SINGLE, &provided);
+	/* Open MPI takes what it is told here for the whole program. */
+	MPI_Query_thread(&level);
+	MPI_T_init_thread(level, &provided);
 	MPI_T_pvar_session_create(&c->session);
 	MPI_T_pvar_get_num(&number);
 	for (i = 0; i < number; i++)

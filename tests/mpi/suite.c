@@ -749,6 +749,46 @@ static uint64_t counted(int count, size_t len)
 	return b[ring];
 }
 
+/* In the middle of traffic rank 1 ends the job, or itself; nobody comes back from here. */
+static void end_early(void (*end)(void))
+{
+	int peer = rank ^ 1, i;
+
+	for (i = 0; peer < size; i++) {
+		size_t len = pattern_size(mix(i), 100000);
+		unsigned char *in = room(len), *out = room(len);
+
+		if (i == 200 && rank == 1)
+			end();
+		make(out, len, rank, peer, i);
+		MPI_Sendrecv(out, (int)len, MPI_BYTE, peer, 17, in, (int)len, MPI_BYTE, peer, 17, WORLD,
+			     MPI_STATUS_IGNORE);
+		check(in, len, peer, rank, i);
+		free(in);
+		free(out);
+	}
+}
+
+static void abort_job(void)
+{
+	MPI_Abort(WORLD, 7);
+}
+
+static void quit(void)
+{
+	_exit(9);
+}
+
+static void case_abort(void)
+{
+	end_early(abort_job);
+}
+
+static void case_quit(void)
+{
+	end_early(quit);
+}
+
 /* Known traffic, and what is counted for it. */
 static void case_counters(void)
 {
@@ -850,6 +890,8 @@ static const struct {
 	{ "threads", case_threads, true },
 	{ "spawn", case_spawn, true },
 	{ "counters", case_counters, true },
+	{ "abort", case_abort, true },
+	{ "quit", case_quit, true },
 	{ "finalize", case_finalize, false },
 };
 
