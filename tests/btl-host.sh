@@ -10,7 +10,7 @@ job()
 {
 	local component=$1 ranks=$2 where=(--oversubscribe)
 	shift 2
-	[ -z "${GUESTS:-}" ] || where=(--host guest1:4,guest2:4 --map-by node)
+	[ -z "${GUESTS:-}" ] || where=(--host "guest1:4,guest2:4" --map-by node)
 	status=0
 	out=$(lab chroot tests/btl/installed "${SOURCE[$component]}" "/src/build/$SUITE/$component" timeout 100 \
 		mpirun "${where[@]}" -np "$ranks" --mca btl "${BTL:-xs,self}" "$@" \
@@ -72,6 +72,8 @@ prepare()
 		make -s -C btl_xs OUT=/src/build/$SUITE/btl
 		make -s -C tests/btl OUT=/src/build/$SUITE/btl-fake" || fail "$SUITE: does not compile"
 	# Debian 12 forbids this one, but its other one needs hardware.
+	# shellcheck disable=SC2034 # for tests
 	onesided=()
+	# shellcheck disable=SC2034
 	[ "$SUITE" != bookworm ] || onesided=(--mca osc pt2pt)
 }

@@ -28,3 +28,8 @@ check_equal "the wire changes each 7th fragment" 0 "$status"
 job g1,g2 2 --mca btl_xs_debug_revoke 50 suite --size 65536 random
 check_equal "each 50th fragment is the last of its ring" 0 "$status"
 [ "$(total fallbacks)" -gt 1 ] || fail "no ring was given up"
+
+job g1,g2 2 --mca btl_xs_progress event suite --size 65536 random wildcard collectives
+check_equal "the kernel tells of arrivals" 0 "$status"
+[ "$(total xs_frags)" -gt "$(total tcp_frags)" ] || fail "most of it went over TCP"
+pass "$(total xs_frags) fragments over rings, $(total tcp_frags) over TCP"

@@ -20,6 +20,7 @@ for SUITE in ${SUITES:-trixie bookworm}; do
 	export FAKEXEN_EPOCH_MS=15
 	suite "domains migrate at random" btl-fake 3 "$programs/suite" random flood
 	positive fallbacks resent
+	suite "... while senders stay away from MPI" btl-fake 2 "$programs/suite" silent
 	suite "... under new processes" btl-fake 2 "$programs/suite" spawn
 	! grep -a 'failed to TCP connect\|has lost a TCP connection' <<< "$out" ||
 		fail "$SUITE: processes that have left were called"

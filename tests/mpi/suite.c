@@ -14,6 +14,7 @@
  * the case "counters" waits to be. What the component has counted is said at the end:
  * "COUNTERS rank N: NAME=VALUE ...".
  */
+#include <fcntl.h>
 #include <getopt.h>
 #include <inttypes.h>
 #include <mpi.h>
@@ -22,6 +23,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "counters.h"
@@ -749,6 +751,50 @@ static uint64_t counted(int count, size_t len)
 	return b[ring];
 }
 
+/*
+ * Who has sent does nothing more in MPI until he hears, by another way, that his message has
+ * come. Both on one machine.
+ */
+static void case_silent(void)
+{
+	enum { ROUNDS = 2000 };
+	char path[64], byte = 0;
+	int round, fd;
+
+	if (size != 2)
+		bad("is for two ranks");
+	snprintf(path, sizeof(path), "/tmp/suite.%d", (int)getpid());
+	MPI_Bcast(path, sizeof(path), MPI_CHAR, 0, WORLD);
+	if (!rank && mkfifo(path, 0600))
+		bad("no %s", path);
+	MPI_Barrier(WORLD);
+	fd = open(path, O_RDWR);
+	if (fd < 0)
+		bad("no %s", path);
+	for (round = 0; round < ROUNDS; round++) {
+		unsigned char buf[100 + 1];
+
+		buf[100] = 0xee;
+		if (!rank) {
+			make(buf, 100, 0, 1, round);
+			MPI_Send(buf, 100, MPI_BYTE, 1, 18, WORLD);
+			if (read(fd, &byte, 1) != 1)
+				bad("no answer");
+		} else {
+			MPI_Recv(buf, 100, MPI_BYTE, 0, 18, WORLD, MPI_STATUS_IGNORE);
+			check(buf, 100, 0, 1, round);
+			if (write(fd, &byte, 1) != 1)
+				bad("no answer");
+		}
+		/* Time for what has changed meanwhile. */
+		if (round % 10 == 0)
+			MPI_Barrier(WORLD);
+	}
+	close(fd);
+	if (!rank)
+		unlink(path);
+}
+
 /* In the middle of traffic rank 1 ends the job, or itself; nobody comes back from here. */
 static void end_early(void (*end)(void))
 {
@@ -890,6 +936,7 @@ static const struct {
 	{ "threads", case_threads, true },
 	{ "spawn", case_spawn, true },
 	{ "counters", case_counters, true },
+	{ "silent", case_silent, true },
 	{ "abort", case_abort, true },
 	{ "quit", case_quit, true },
 	{ "finalize", case_finalize, false },
