@@ -77,8 +77,8 @@ host_qemu()
 	mkdir -p "$LAB_STATE/$host.net"
 	local net=10.77.0.0/16 mac=52:54:00:77:0$number
 	# shellcheck disable=SC2054 # the commas are QEMU's
-	local -a command=(
-		qemu-system-x86_64 -name "lab-$LAB_NAME-$host"
+	local -a arguments=(
+		-name "lab-$LAB_NAME-$host" -L /usr/share/seabios -L /usr/share/qemu
 		-machine pc,memory-backend=ram -accel tcg,thread=multi
 		-cpu "$QEMU_CPU" -smp "$HOST_CPUS" -m "$HOST_MEM_MIB"
 		-nodefaults -display none -no-reboot
@@ -94,12 +94,12 @@ host_qemu()
 	)
 	local wire
 	for wire in 1 2; do
-		command+=(
+		arguments+=(
 			-netdev "dgram,id=wire$wire,local.type=unix,local.path=$LAB_STATE/$host.net/$wire,remote.type=unix,remote.path=$other.net/$wire"
 			-device "virtio-net-pci,netdev=wire$wire,mac=$mac:0$wire,romfile="
 		)
 	done
-	"${command[@]}" "$@" 3>&-
+	(exec -a qemu-system-x86_64 "$LAB_QEMU" "${arguments[@]}" "$@" 3>&-)
 }
 
 # host_boot HOST MEMORY-ARGS...: starts a host from nothing and waits for its dom0.

@@ -9,7 +9,7 @@
 # snapshot_key: over everything that shapes a booted lab.
 snapshot_key()
 {
-	key "$(basename "$LAB_IMAGE")" "$(qemu-system-x86_64 --version | head -n 1)" \
+	key "$(basename "$LAB_IMAGE")" "$LAB_QEMU" "$("$LAB_QEMU" --version | head -n 1)" \
 		"$QEMU_CPU" "$XEN_ARGS" "$LINUX_ARGS" "$HOST_MEM_MIB" "$HOST_CPUS" \
 		"$GUEST_MEM_MIB" "${LAB_GUEST_ARGS:-}" "$(declare -f host_qemu guest_config snapshot_save stop_idle)" "$@"
 }
