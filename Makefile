@@ -12,7 +12,7 @@ help:
 	@echo 'make demo        MPI over TCP and xensockets between two Xen guests, and a live migration'
 	@echo 'make check       all tests (TESTS=PATTERN selects, SUITES="trixie bookworm")'
 	@echo 'make check-full  ... and those too long for each day'
-	@echo 'make check-debug the module in guests with a debug kernel (unfinished: it does not boot yet)'
+	@echo 'make check-debug the module in guests with a debug kernel (KASAN, lockdep, kmemleak; for hours)'
 	@echo 'make check-host  the tests that need no Xen'
 	@echo 'make check-model the model of the switch between TCP and rings, larger than in check'
 	@echo 'make check-migration MPI jobs through migration, save, reload, all variants'
@@ -64,7 +64,7 @@ check-full: deps
 
 # The tests of the module; TESTS selects.
 check-debug: deps
-	@KERNEL=debug SUITES="$${SUITES:-trixie}" TESTS="$${TESTS:-kmod-* userlib-* host-kmod-style}" tests/run
+	@KERNEL=debug SUITES="$${SUITES:-trixie}" TESTS="$${TESTS:-kmod-* userlib-* host-kmod-*}" tests/run
 
 check-host: deps
 	@tests/run host

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Event channels: binding, sending, receiving, and whether the other end lives. */
+#define pr_fmt(fmt) "xensocket: " fmt
+
 #include <linux/interrupt.h>
 #include <xen/events.h>
 #include <asm/xen/hypercall.h>
@@ -120,7 +122,7 @@ static void xsock_event_close(evtchn_port_t port)
 
 	/* Fails only for a port that is not ours; nothing could be done about it. */
 	if (HYPERVISOR_event_channel_op(EVTCHNOP_close, &close))
-		pr_debug(pr_xsock("port %u was not open\n", port));
+		pr_debug("port %u was not open\n", port);
 }
 
 static int xsock_event_irq(struct xsock_ring *ring, evtchn_port_t port)

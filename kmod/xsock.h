@@ -22,8 +22,6 @@
 #include "ring.h"
 #include "uapi/xensocket.h"
 
-#define pr_xsock(fmt, ...)	"xensocket: " fmt, ##__VA_ARGS__
-
 #define XSOCK_MAX_PAGES		(XSOCK_RING_MAX / XSOCK_PAGE_SIZE)
 
 /* Bits a peer may set in its state; others are ignored. */

@@ -9,12 +9,12 @@
 . "$(dirname "$0")/../kmod.sh"
 
 push_kmod g1 g2
-lab push "$TOP/build/$SUITE/xen/xsfail/xsfail.ko" g1:/root || fail "cannot copy to g1"
+lab push "$TOP/build/$SUITE/xen/xsfail${KERNEL:+-$KERNEL}/xsfail.ko" g1:/root || fail "cannot copy to g1"
 # The victim needs them only to read what a forger would have to guess.
 for guest in g1 g2; do
 	check "$guest has devices for grants" lab ssh "$guest" modprobe -a xen-gntdev xen-gntalloc xen-evtchn
 done
-before=$(holdings g1 g2)
+before=$("$TESTS_DIR/holdings" h1)
 echo "$before"
 
 # shellcheck disable=SC2034 # for xsocktest_run
@@ -32,8 +32,8 @@ check_given_back "$before" g1 g2
 
 # The rogue's domain goes in the middle of everything.
 gone=$(mktemp)
-lab ssh g2 "timeout 200 /root/xsocktest serve 7999" > /dev/null 2>&1 &
-lab ssh g1 "timeout 200 /root/xsocktest run 10.77.1.2 7999 +gone" > "$gone" 2>&1 &
+lab ssh g2 "timeout $((200 * SLOW)) /root/xsocktest serve 7999" > /dev/null 2>&1 &
+lab ssh g1 "timeout $((200 * SLOW)) /root/xsocktest run 10.77.1.2 7999 +gone" > "$gone" 2>&1 &
 eventually 60 "handshakes have been begun" grep -q 'gone: begun' "$gone"
 check "xl destroy g2" lab ssh h1 xl destroy g2
 eventually 180 "all sockets have noticed" grep -q 'A gone: [pF]' "$gone"

@@ -15,9 +15,9 @@ libtest_apart()
 	local port=$((7000 + RANDOM % 1000)) server status=0
 	lab push "$TOP/build/$SUITE/xen/libtest" g1:/root || return
 	lab push "$TOP/build/$SUITE/xen/libtest" g2:/root || return
-	lab ssh g2 "timeout 100 /root/libtest serve $port apart" &
+	lab ssh g2 "timeout $((100 * SLOW)) /root/libtest serve $port apart" &
 	server=$!
-	lab ssh g1 "timeout 100 /root/libtest run 10.77.1.2 $port apart" || status=$?
+	lab ssh g1 "timeout $((100 * SLOW)) /root/libtest run 10.77.1.2 $port apart" || status=$?
 	wait "$server" || status=$?
 	return "$status"
 }

@@ -9,7 +9,7 @@
 . "$(dirname "$0")/../kmod.sh"
 
 push_kmod g1 g2
-before=$(holdings g1 g2)
+before=$("$TESTS_DIR/holdings" h1)
 echo "$before"
 
 check_xsocktest semantics unix

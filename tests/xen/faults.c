@@ -28,7 +28,8 @@ static int injected(void)
 
 static int want_of_memory(int err)
 {
-	return err == ENOMEM || err == ENOBUFS || err == ENOSPC;
+	/* ENFILE: what socket() says of an inode that it does not get. */
+	return err == ENOMEM || err == ENOBUFS || err == ENOSPC || err == ENFILE;
 }
 
 /* A call with its n-th allocation failing, n rising until there is none. */

@@ -8,6 +8,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 
 KERNEL=${KERNEL:-}
+# How long a machine may take to accept a connection, before that is tried anew.
+SSH_SECONDS=15
 
 case $KERNEL in
 "") ;;
@@ -18,6 +20,8 @@ debug)
 	LAB_DOM0_MEM=${LAB_DOM0_MEM:-1408}
 	LAB_HOST_MEM=${LAB_HOST_MEM:-4096}
 	LAB_BOOT_SECONDS=${LAB_BOOT_SECONDS:-1600}
+	# shellcheck disable=SC2034 # used by the lab command
+	SSH_SECONDS=90
 	;;
 *) usage_error "unknown kernel '$KERNEL'; KERNEL is debug or empty" ;;
 esac

@@ -10,7 +10,7 @@
 snapshot_key()
 {
 	key "$(basename "$LAB_IMAGE")" "$LAB_QEMU" "$("$LAB_QEMU" --version | head -n 1)" \
-		"$QEMU_CPU" "$XEN_ARGS" "$LINUX_ARGS" "$HOST_MEM_MIB" "$HOST_CPUS" \
+		"$QEMU_CPU" "$XEN_ARGS" "$LINUX_ARGS" "$DOM0_ARGS" "$HOST_MEM_MIB" "$HOST_CPUS" \
 		"$GUEST_MEM_MIB" "${LAB_GUEST_ARGS:-}" "$(declare -f host_qemu guest_config snapshot_save stop_idle)" "$@"
 }
 

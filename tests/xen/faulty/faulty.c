@@ -15,7 +15,8 @@ static DEFINE_MUTEX(outer);
 static DEFINE_MUTEX(inner);
 static void *leaked;
 
-static void use_after_free(void)
+/* noinline: the reports are to name these functions. */
+static noinline void use_after_free(void)
 {
 	char *memory = kmalloc(64, GFP_KERNEL);
 
@@ -26,19 +27,19 @@ static void use_after_free(void)
 	WRITE_ONCE(memory[8], 1);
 }
 
-static void leak(void)
+static noinline void leak(void)
 {
 	leaked = kmalloc(256, GFP_KERNEL);
 	leaked = NULL;
 }
 
-static void page_leak(void)
+static noinline void page_leak(void)
 {
 	leaked = alloc_page(GFP_KERNEL);
 	leaked = NULL;
 }
 
-static void atomic_sleep(void)
+static noinline void atomic_sleep(void)
 {
 	spin_lock(&spinlock);
 	mutex_lock(&outer);
@@ -46,7 +47,7 @@ static void atomic_sleep(void)
 	spin_unlock(&spinlock);
 }
 
-static void lock_order(void)
+static noinline void lock_order(void)
 {
 	mutex_lock(&outer);
 	mutex_lock(&inner);
