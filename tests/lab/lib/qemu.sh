@@ -29,7 +29,7 @@ qemu_make()
 			--include="$packages" "$release" - - 3>&- |
 		in_namespace tar -x -p --numeric-owner --exclude="./dev/*" -C "$target.new/tree" || return
 	cp "$LAB_DIR/qemu/compile" "$target.new/"
-	build_root "$target.new/tree" "$target.new" ./compile || return
+	LAB_KERNEL='' build_root "$target.new/tree" "$target.new" ./compile || return
 	in_namespace rm -rf "$target.new/tree"
 }
 
