@@ -49,10 +49,13 @@ verify()
 
 finds blind 'rx_next==' -DN=2 -DRINGS=1 -DBLIND
 finds silent '(tx_retained==0)' -DN=2 -DRINGS=1 -DSILENT
-verify mapped -DN=3
-verify reading -DN=3 -DREADS
-verify patient -DN=3 -DPATIENT
+verify mapped -DN=2
+verify reading -DN=2 -DREADS
+verify patient -DN=2 -DPATIENT
 if [ -n "${FULL:-}" ]; then
+	verify mapped-3 -DN=3
+	verify reading-3 -DN=3 -DREADS
+	verify patient-3 -DN=3 -DPATIENT
 	verify more-fragments -DN=4
 	verify more-rings -DN=3 -DRINGS=3
 fi
