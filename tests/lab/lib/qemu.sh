@@ -29,7 +29,7 @@ qemu_make()
 			--include="$packages" "$release" - - 3>&- |
 		in_namespace tar -x -p --numeric-owner --exclude="./dev/*" -C "$target.new/tree" || return
 	cp "$LAB_DIR/qemu/compile" "$target.new/"
-	LAB_KERNEL='' build_root "$target.new/tree" "$target.new" ./compile || return
+	build_root "$target.new/tree" "$target.new" ./compile || return
 	in_namespace rm -rf "$target.new/tree"
 }
 
@@ -51,7 +51,7 @@ qemu_ensure()
 # A failure is kept as well: each try takes minutes.
 qemu_make_or_not()
 {
-	if (qemu_make "$@"); then
+	if (LAB_KERNEL='' && qemu_make "$@"); then
 		"$2.new/qemu-system-x86_64" --version && return
 	fi
 	echo "QEMU could not be built; Debian's own may lose a PVH guest now and then"
