@@ -66,9 +66,17 @@ job_begin()
 	lab ssh "mpi@${1%%,*}" rm -f /tmp/stop
 	JOB_LIMIT=$((1200 * SLOW)) run_job "$@" --until /tmp/stop > "$JOB" &
 	mpirun=$!
-	# shellcheck disable=SC2064 # its name of now
-	trap "rm -f '$JOB'" EXIT
-	eventually 60 "the job runs" job_passed 0
+	trap job_leave EXIT
+	eventually 120 "the job runs" job_passed 0
+}
+
+# job_leave: what the job has said, if the test fails.
+job_leave()
+{
+	local status=$?
+	[ "$status" = 0 ] || tail -n 60 "$JOB"
+	rm -f "$JOB"
+	exit "$status"
 }
 
 # cases: how many the job has passed.
@@ -87,7 +95,7 @@ job_passed()
 # job_goes_on TEXT: asserts that it passes all its cases once more.
 job_goes_on()
 {
-	eventually 120 "$1" job_passed $(($(cases) + 4))
+	eventually 400 "$1" job_passed $(($(cases) + 4))
 }
 
 # turns: what the job has said of its directions so far, in order: lines "SENDER PEER PATH

@@ -2,7 +2,7 @@
 # Proves: a busy MPI job goes on over TCP when a guest leaves its peer's host, and back on rings when they meet again, by xl migrate and by xs-migrate.
 # Lab: hosts=2 guests=2 type=pvh suite=trixie
 # Check: trixie-pvh
-# Limit: 1200
+# Limit: 1800
 # SPDX-License-Identifier: BSD-3-Clause
 
 . "$(dirname "$0")/../lib.sh"

@@ -34,7 +34,7 @@
 static int rank, size;
 static size_t most = 1 << 20;
 static double seconds;
-static bool corrupt;
+static bool corrupt, repeated;
 static uint64_t messages, bytes, pass;
 static const char *name;
 static const char *wanted_path = "tcp";
@@ -221,11 +221,11 @@ static void case_random(void)
 /* Many messages one way, without any answer: order and flow control. */
 static void case_flood(void)
 {
-	int number, to = rank ^ 1;
+	int number, to = rank ^ 1, count = repeated ? 4000 : 20000;
 
 	if (to >= size)
 		return;
-	for (number = 0; number < 20000; number++) {
+	for (number = 0; number < count; number++) {
 		size_t len = pattern_size(mix(number), 4096);
 		unsigned char *buf = room(len);
 
@@ -1019,6 +1019,7 @@ int main(int argc, char **argv)
 			break;
 		case 'u':
 			until = optarg;
+			repeated = true;
 			break;
 		case 'p':
 			wanted_path = optarg;

@@ -51,6 +51,7 @@ qemu_ensure()
 # A failure is kept as well: each try takes minutes.
 qemu_make_or_not()
 {
+	# shellcheck disable=SC2034 # build_root must not use the guests' kernel
 	if (LAB_KERNEL='' && qemu_make "$@"); then
 		"$2.new/qemu-system-x86_64" --version && return
 	fi
