@@ -47,12 +47,12 @@ if [ -n "${FULL:-}" ]; then
 	together xs_migrate g2 h1 h2
 	meetings=3
 fi
+# Stays on rings and on TCP in turn, each way; the last has no end yet.
+ended=$(stays)
+echo "$ended"
 job_end g1
-
-# Stays on rings and on TCP in turn, each way; the last has no end.
-stays
 for path in xs tcp; do
 	check_equal "each stay on $path but the last came to an end" $((2 * meetings)) \
-		"$(stays | grep -c " $path ")"
-	check_equal "each stay on $path carried fragments" "" "$(stays | grep " $path " | awk '$4 < 10')"
+		"$(grep -c " $path " <<< "$ended")"
+	check_equal "each stay on $path carried fragments" "" "$(awk -v path="$path" '$3 == path && $4 < 10' <<< "$ended")"
 done

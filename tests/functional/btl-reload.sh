@@ -32,5 +32,5 @@ for guest in g1 g2; do
 	eventually 30 "both directions are back on rings" on_path 2 xs
 	job_goes_on "the job goes on over rings"
 done
-job_end g1
 check_equal "four changes to TCP, each of both ways" 8 "$(turns | grep -c ' resync ')"
+job_end g1

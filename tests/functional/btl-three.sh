@@ -19,5 +19,5 @@ job_goes_on "the job goes on"
 check "g3 comes back" lab migrate g3 h1
 eventually 30 "all six directions use rings again" on_path 6 xs
 job_goes_on "the job goes on"
-job_end g1
 check_equal "each direction from or to g3 was on TCP once" 4 "$(turns | grep -c ' resync ')"
+job_end g1
