@@ -330,7 +330,9 @@ struct xsock_status {
  * by poll() for XSOCK_CTL_QUIESCED. The descriptor must be open for writing.
  */
 #define XSOCK_CTL_QUIESCE	_IO(XSOCK_IOC_MAGIC, 17)
-/* Admits new sockets again, unless the host wants it quiesced. The descriptor must be open for writing. */
+/* Admits new sockets again, unless the host wants it quiesced. The descriptor must be
+ * open for writing.
+ */
 #define XSOCK_CTL_RELEASE	_IO(XSOCK_IOC_MAGIC, 18)
 
 #endif /* _UAPI_XENSOCKET_H */
