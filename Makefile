@@ -6,7 +6,7 @@ export SUITE
 LAB = tests/lab/lab
 
 .DEFAULT_GOAL := help
-.PHONY: help all deps demo check check-full check-debug check-host check-model check-migration check-lab fuzz bench bench-migration btl install install-dom0 clean distclean
+.PHONY: help all deps demo check check-full check-debug check-host check-model check-migration check-lab fuzz bench bench-counts bench-migration btl install install-dom0 clean distclean
 
 help:
 	@echo 'make demo        MPI over TCP and xensockets between two Xen guests, and a live migration'
@@ -21,7 +21,8 @@ help:
 	@echo 'make all         compile everything, in the root file system of SUITE ($(SUITE))'
 	@echo 'make btl         the Open MPI component alone, for the Open MPI of this machine'
 	@echo 'make deps        install the Debian packages that all of this needs'
-	@echo 'make bench       MPI ping-pong, and TCP, xensockets, rings side by side; into build/bench/'
+	@echo 'make bench       MPI over TCP, xs, shared memory; TCP, xensockets, rings; into build/bench/'
+	@echo 'make bench-counts instructions and system calls of a message over xs, and over shared memory'
 	@echo 'make bench-migration how long a job stands still when a guest migrates (ROUNDS=3)'
 	@echo 'make install     library, tools and Open MPI component (DESTDIR=, PREFIX=), built here'
 	@echo 'make install-dom0 commands and hotplug script for dom0 (DESTDIR=, PREFIX=)'
@@ -50,8 +51,11 @@ demo:
 	@tests/demo
 
 bench:
-	@tests/bench/pingpong
+	@tests/bench/mpi
 	@tests/bench/raw
+
+bench-counts:
+	@tests/bench/counts
 
 bench-migration:
 	@tests/bench/migration

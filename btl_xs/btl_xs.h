@@ -8,13 +8,14 @@
  * each fragment, and what lay on a wire that fails is sent over the other.
  * Documentation/btl.md has the protocol, who owns a descriptor when, and the locks.
  *
- *  btl_xs_component.c  parameters, start and end, progress
+ *  btl_xs_component.c  parameters, start and end
  *  btl_xs_module.c     the BTL interface
  *  btl_xs_endpoint.c   peers
  *  btl_xs_send.c       numbering, retention, completion
  *  btl_xs_receive.c    delivery in order
  *  btl_xs_path.c       which wire: states, and the conversation about rings
  *  btl_xs_ring.c       a ring as a queue of frames
+ *  btl_xs_progress.c   where we look for what has come, and how often
  *  btl_xs_host.c       what is known of this domain: /dev/xensocket
  *  btl_xs_tcp.c        the wrapped tcp component
  *  btl_xs_frag.c       descriptors
@@ -60,8 +61,6 @@ struct mca_btl_xs_component_t {
     opal_mutex_t lock;            /**< endpoints, by_name */
     opal_list_t endpoints;        /**< all peers */
     opal_hash_table_t by_name;    /**< ... by process name */
-    struct mca_btl_base_endpoint_t *rings; /**< peers that have had a ring */
-    mca_btl_xs_atomic_t progressing;       /**< a thread is in progress(), or a peer leaves */
     opal_event_t talk;                     /**< see mca_btl_xs_component_talk_later() */
 
     opal_free_list_t frags_small; /**< control frames and small fragments */
@@ -95,15 +94,6 @@ extern mca_btl_xs_module_t mca_btl_xs;
 
 /* Has the user named this component? */
 bool mca_btl_xs_component_wanted(void);
-
-/* Looks after all rings; returns how many fragments have come. */
-int mca_btl_xs_component_progress(void);
-
-/* Makes the progress function look after the rings of @endpoint. */
-void mca_btl_xs_component_add_rings(struct mca_btl_base_endpoint_t *endpoint);
-
-/* Makes it forget @endpoint, which is about to be freed. */
-void mca_btl_xs_component_remove_rings(struct mca_btl_base_endpoint_t *endpoint);
 
 /*
  * Has mca_btl_xs_path_talk() called for @endpoint, after tcp has read what has come: the

@@ -5,7 +5,6 @@
 #include <signal.h>
 #include <stdlib.h>
 
-#include "opal/runtime/opal_progress.h"
 #include "opal/util/show_help.h"
 
 #include "btl_xs_counters.h"
@@ -187,8 +186,6 @@ static int mca_btl_xs_component_open(void)
     OBJ_CONSTRUCT(&mca_btl_xs_component.frags_small, opal_free_list_t);
     OBJ_CONSTRUCT(&mca_btl_xs_component.frags_eager, opal_free_list_t);
     OBJ_CONSTRUCT(&mca_btl_xs_component.frags_max, opal_free_list_t);
-    mca_btl_xs_component.rings = NULL;
-    mca_btl_xs_component.progressing = 0;
     mca_btl_xs_component.ended = false;
     mca_btl_xs_counters_open();
     return mca_btl_xs_tcp_open();
@@ -302,83 +299,3 @@ static mca_btl_base_module_t **mca_btl_xs_component_init(int *num_btls,
     return btls;
 }
 
-/* Rings of one peer; returns the number of fragments that have come. */
-static int mca_btl_xs_component_progress_one(mca_btl_xs_endpoint_t *endpoint)
-{
-    static unsigned int calls;
-    int delivered = 0;
-
-    if (NULL != endpoint->rx_ring && !endpoint->rx_events) {
-        delivered = mca_btl_xs_receive_all(endpoint);
-    }
-    /* A ring that has ended is also found by the next who sends: no need to hurry. */
-    if (MCA_BTL_XS_PATH_XS == endpoint->tx_path && 0 == ++calls % 64) {
-        OPAL_THREAD_LOCK(&endpoint->lock);
-        if (MCA_BTL_XS_PATH_XS == endpoint->tx_path
-            && !mca_btl_xs_ring_alive(endpoint->tx_ring)) {
-            mca_btl_xs_path_event(endpoint, MCA_BTL_XS_EVENT_REVOKED);
-            mca_btl_xs_component_talk_later(endpoint);
-        }
-        OPAL_THREAD_UNLOCK(&endpoint->lock);
-    }
-    if (OPAL_UNLIKELY(!opal_list_is_empty(&endpoint->tx_pending) && !endpoint->tx_resync)) {
-        mca_btl_xs_send_pending(endpoint);
-    }
-    return delivered;
-}
-
-int mca_btl_xs_component_progress(void)
-{
-    mca_btl_xs_endpoint_t *endpoint;
-    int delivered = 0;
-
-    /* Others may do so when we are through, also those that we call. */
-    if (0 != opal_atomic_swap_32(&mca_btl_xs_component.progressing, 1)) {
-        return 0;
-    }
-    for (endpoint = mca_btl_xs_component.rings; NULL != endpoint; endpoint = endpoint->next_ring) {
-        delivered += mca_btl_xs_component_progress_one(endpoint);
-    }
-    opal_atomic_wmb();
-    mca_btl_xs_component.progressing = 0;
-    return delivered;
-}
-
-void mca_btl_xs_component_add_rings(mca_btl_xs_endpoint_t *endpoint)
-{
-    if (endpoint->has_rings) {
-        return;
-    }
-    OPAL_THREAD_LOCK(&mca_btl_xs_component.lock);
-    endpoint->has_rings = true;
-    endpoint->next_ring = mca_btl_xs_component.rings;
-    opal_atomic_wmb();
-    mca_btl_xs_component.rings = endpoint;
-    OPAL_THREAD_UNLOCK(&mca_btl_xs_component.lock);
-    /* Only now, so that processes without rings do not pay for it. */
-    opal_progress_register(mca_btl_xs_component_progress);
-}
-
-void mca_btl_xs_component_remove_rings(mca_btl_xs_endpoint_t *endpoint)
-{
-    mca_btl_xs_endpoint_t **at;
-
-    if (!endpoint->has_rings) {
-        return;
-    }
-    while (0 != opal_atomic_swap_32(&mca_btl_xs_component.progressing, 1)) {
-        continue;
-    }
-    OPAL_THREAD_LOCK(&mca_btl_xs_component.lock);
-    for (at = &mca_btl_xs_component.rings; *at != endpoint; at = &(*at)->next_ring) {
-        continue;
-    }
-    *at = endpoint->next_ring;
-    endpoint->has_rings = false;
-    if (NULL == mca_btl_xs_component.rings) {
-        opal_progress_unregister(mca_btl_xs_component_progress);
-    }
-    OPAL_THREAD_UNLOCK(&mca_btl_xs_component.lock);
-    opal_atomic_wmb();
-    mca_btl_xs_component.progressing = 0;
-}

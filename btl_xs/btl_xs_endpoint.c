@@ -5,6 +5,7 @@
 
 #include "opal/util/show_help.h"
 
+#include "btl_xs_progress.h"
 #include "btl_xs_receive.h"
 #include "btl_xs_send.h"
 
@@ -116,6 +117,9 @@ static mca_btl_xs_endpoint_t *mca_btl_xs_endpoint_create(opal_proc_t *proc)
         OBJ_RELEASE(endpoint);
         return NULL;
     }
+    if (opal_list_is_empty(&mca_btl_xs_component.endpoints)) {
+        mca_btl_xs_progress_begin();
+    }
     opal_list_append(&mca_btl_xs_component.endpoints, &endpoint->super);
     opal_hash_table_set_value_uint64(&mca_btl_xs_component.by_name,
                                      mca_btl_xs_endpoint_key(proc->proc_name), endpoint);
@@ -174,7 +178,7 @@ static bool mca_btl_xs_endpoint_unsent(mca_btl_xs_endpoint_t *endpoint)
 /* Of us and tcp alone: other components may have been taken apart already. */
 static void mca_btl_xs_endpoint_progress(void)
 {
-    (void) mca_btl_xs_component_progress();
+    (void) mca_btl_xs_progress();
     (void) opal_event_loop(opal_sync_event_base, OPAL_EVLOOP_ONCE | OPAL_EVLOOP_NONBLOCK);
 }
 
@@ -216,9 +220,12 @@ void mca_btl_xs_endpoint_put(mca_btl_xs_endpoint_t *endpoint)
         mca_btl_xs_endpoint_leave(endpoint);
     }
     mca_btl_xs_counters_report(endpoint);
-    mca_btl_xs_component_remove_rings(endpoint);
+    mca_btl_xs_progress_remove(endpoint);
     OPAL_THREAD_LOCK(&mca_btl_xs_component.lock);
     opal_list_remove_item(&mca_btl_xs_component.endpoints, &endpoint->super);
+    if (opal_list_is_empty(&mca_btl_xs_component.endpoints)) {
+        mca_btl_xs_progress_end();
+    }
     mca_btl_xs_counters_keep(endpoint);
     /* Not forgotten: what it has still sent must not bring it back. */
     opal_hash_table_set_value_uint64(&mca_btl_xs_component.by_name,

@@ -73,8 +73,13 @@ struct mca_btl_base_endpoint_t {
     bool due;                 /**< mca_btl_xs_path_talk() is to be called */
     bool hello_due;           /**< ... and to say HELLO */
 
-    struct mca_btl_base_endpoint_t *next_ring; /**< in mca_btl_xs_component.rings */
-    bool has_rings;
+    /* btl_xs_progress.c */
+    struct mca_btl_base_endpoint_t *next_ring; /**< in one of its lists */
+    bool has_rings;            /**< is in one */
+    unsigned int looks;        /**< at its rings */
+    unsigned int idle;         /**< ... since something was sent or came there */
+    mca_btl_xs_atomic_t awake; /**< something over TCP is to be expected */
+    unsigned int still;        /**< checks of its rings since something went over TCP */
 };
 typedef struct mca_btl_base_endpoint_t mca_btl_xs_endpoint_t;
 

@@ -118,7 +118,12 @@ static int mca_btl_xs_sendi(mca_btl_base_module_t *btl, mca_btl_xs_endpoint_t *e
         return OPAL_ERR_OUT_OF_RESOURCE;
     }
     memcpy(at, header, header_size);
-    if (0 != payload_size) {
+    if (0 != payload_size && OPAL_LIKELY(!opal_convertor_need_buffers(convertor))) {
+        void *from;
+
+        opal_convertor_get_current_pointer(convertor, &from);
+        memcpy(at + header_size, from, payload_size);
+    } else if (0 != payload_size) {
         struct iovec iov = {.iov_base = at + header_size, .iov_len = payload_size};
         size_t length = payload_size;
         uint32_t count = 1;

@@ -2,6 +2,7 @@
 #include "btl_xs_path.h"
 
 #include "btl_xs_host.h"
+#include "btl_xs_progress.h"
 #include "btl_xs_receive.h"
 #include "btl_xs_send.h"
 
@@ -52,6 +53,7 @@ bool mca_btl_xs_path_event(mca_btl_xs_endpoint_t *endpoint, mca_btl_xs_event_t e
     }
     if (MCA_BTL_XS_PATH_XS == before) {
         endpoint->counters.fallbacks++;
+        mca_btl_xs_progress_wake(endpoint);
         endpoint->tx_resync = true;
     }
     if (MCA_BTL_XS_PATH_OFFERED == before && MCA_BTL_XS_PATH_TCP == endpoint->tx_path) {
@@ -76,6 +78,7 @@ static void mca_btl_xs_path_say_hello(mca_btl_xs_endpoint_t *endpoint)
 void mca_btl_xs_path_contact(mca_btl_xs_endpoint_t *endpoint)
 {
     endpoint->contacted = true;
+    mca_btl_xs_progress_wake(endpoint);
     if (mca_btl_xs_host.available) {
         mca_btl_xs_path_say_hello(endpoint);
     }
@@ -113,7 +116,7 @@ static void mca_btl_xs_path_consider(mca_btl_xs_endpoint_t *endpoint)
     }
     offer.generation = ++endpoint->tx_generation;
     mca_btl_xs_path_event(endpoint, MCA_BTL_XS_EVENT_OFFERED);
-    mca_btl_xs_component_add_rings(endpoint);
+    mca_btl_xs_progress_add(endpoint);
     OPAL_THREAD_UNLOCK(&endpoint->lock);
     mca_btl_xs_tcp_tell(endpoint, MCA_BTL_XS_OFFER, &offer, sizeof(offer));
 }

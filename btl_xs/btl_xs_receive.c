@@ -2,6 +2,7 @@
 #include "btl_xs_receive.h"
 
 #include "btl_xs_host.h"
+#include "btl_xs_progress.h"
 #include "btl_xs_send.h"
 
 OBJ_CLASS_INSTANCE(mca_btl_xs_early_t, opal_list_item_t, NULL, NULL);
@@ -88,6 +89,7 @@ static void mca_btl_xs_receive_close(mca_btl_xs_endpoint_t *endpoint, int rc)
     mca_btl_xs_receive_unwatch(endpoint);
     mca_btl_xs_ring_close(endpoint->rx_ring);
     endpoint->rx_ring = NULL;
+    mca_btl_xs_progress_wake(endpoint);
 }
 
 /*
@@ -152,7 +154,7 @@ static void mca_btl_xs_receive_begin(mca_btl_xs_endpoint_t *endpoint)
         opal_event_set(opal_sync_event_base, &endpoint->rx_event, endpoint->rx_ring->fd,
                        OPAL_EV_READ, mca_btl_xs_receive_event, endpoint);
     }
-    mca_btl_xs_component_add_rings(endpoint);
+    mca_btl_xs_progress_add(endpoint);
 }
 
 /* Takes up the offer that has come. The lock is held. */
@@ -220,9 +222,13 @@ static bool mca_btl_xs_receive_one(mca_btl_xs_endpoint_t *endpoint, int *deliver
         return false;
     }
     if (OPAL_LIKELY(hdr.number == endpoint->rx_next)) {
+        bool covered = mca_btl_xs_send_covered_quick(endpoint, hdr.covered);
+
         endpoint->rx_next++;
         OPAL_THREAD_UNLOCK(&endpoint->lock);
-        mca_btl_xs_send_covered(endpoint, hdr.covered);
+        if (OPAL_UNLIKELY(!covered)) {
+            mca_btl_xs_send_covered(endpoint, hdr.covered);
+        }
         mca_btl_xs_receive_deliver(endpoint, &hdr, data);
         OPAL_THREAD_LOCK(&endpoint->lock);
         ++*delivered;

@@ -154,7 +154,7 @@ static ssize_t mca_btl_xs_ring_read(mca_btl_xs_ring_t *ring, size_t least, const
                                                        : rc;
 }
 
-static ssize_t mca_btl_xs_ring_bytes(mca_btl_xs_ring_t *ring, size_t least, const void **at)
+static inline ssize_t mca_btl_xs_ring_bytes(mca_btl_xs_ring_t *ring, size_t least, const void **at)
 {
     return NULL != ring->map ? xsock_map_peek(ring->map, least, at)
                              : mca_btl_xs_ring_read(ring, least, at);
@@ -164,7 +164,7 @@ int mca_btl_xs_ring_peek(mca_btl_xs_ring_t *ring, mca_btl_xs_hdr_t *hdr, void **
 {
     size_t size = NULL != ring->map ? ring->map->idx.size : ring->size;
     const void *at;
-    ssize_t rc;
+    ssize_t rc, need;
 
     rc = mca_btl_xs_ring_bytes(ring, sizeof(*hdr), &at);
     if (rc < (ssize_t) sizeof(*hdr)) {
@@ -179,9 +179,12 @@ int mca_btl_xs_ring_peek(mca_btl_xs_ring_t *ring, mca_btl_xs_hdr_t *hdr, void **
     if (hdr->size > size - sizeof(*hdr) || MCA_BTL_XS_DATA != hdr->kind) {
         return -EPROTO;
     }
-    /* A frame is published in one go; a reader may still get it in pieces. */
-    rc = mca_btl_xs_ring_bytes(ring, mca_btl_xs_ring_need(hdr->size), &at);
-    if (rc < (ssize_t) mca_btl_xs_ring_need(hdr->size)) {
+    need = mca_btl_xs_ring_need(hdr->size);
+    if (OPAL_UNLIKELY(rc < need)) {
+        /* A frame is published in one go; a reader may still get it in pieces. */
+        rc = mca_btl_xs_ring_bytes(ring, need, &at);
+    }
+    if (OPAL_UNLIKELY(rc < need)) {
         return -EAGAIN == rc || -EINTR == rc ? 0 : rc < 0 ? (int) rc : -EPIPE;
     }
     *data = (unsigned char *) at + sizeof(*hdr);

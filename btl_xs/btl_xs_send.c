@@ -24,6 +24,7 @@ static void mca_btl_xs_send_commit(mca_btl_xs_endpoint_t *endpoint, mca_btl_xs_h
                               .kind = MCA_BTL_XS_DATA,
                               .tag = tag};
     mca_btl_xs_ring_commit(endpoint->tx_ring, size);
+    endpoint->idle = 0;
     endpoint->counters.xs_frags++;
     endpoint->counters.xs_bytes += size;
     if (OPAL_UNLIKELY(mca_btl_xs_ring_cut(endpoint->tx_ring))) {

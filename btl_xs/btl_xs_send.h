@@ -24,6 +24,20 @@ void mca_btl_xs_send_pending(mca_btl_xs_endpoint_t *endpoint);
 /* The peer has received everything before @number. */
 void mca_btl_xs_send_covered(mca_btl_xs_endpoint_t *endpoint, uint64_t number);
 
+/* ... if nothing follows from that, which is usual on a ring; else false. The lock is held. */
+static inline bool mca_btl_xs_send_covered_quick(mca_btl_xs_endpoint_t *endpoint, uint64_t number)
+{
+    if (OPAL_UNLIKELY(!opal_list_is_empty(&endpoint->tx_retained)
+                      || MCA_BTL_XS_PATH_RESYNC == endpoint->tx_path)) {
+        return false;
+    }
+    /* What has not been sent cannot have arrived. */
+    if (number <= endpoint->tx_next && endpoint->tx_covered < number) {
+        endpoint->tx_covered = number;
+    }
+    return true;
+}
+
 END_C_DECLS
 
 #endif /* MCA_BTL_XS_SEND_H */

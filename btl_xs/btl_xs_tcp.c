@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "btl_xs_tcp.h"
 
+#include "opal/runtime/opal_progress.h"
 #include "opal/util/show_help.h"
 
 #include "btl_xs_endpoint.h"
 #include "btl_xs_path.h"
+#include "btl_xs_progress.h"
 #include "btl_xs_receive.h"
 
 static const char mca_btl_xs_tcp_name[] = "tcp";
@@ -143,6 +145,7 @@ static MCA_BTL_XS_RECEIVE_CALLBACK(mca_btl_xs_tcp_arrived, received)
                            OPAL_NAME_PRINT(name));
         return;
     }
+    mca_btl_xs_progress_wake(endpoint);
     if (MCA_BTL_XS_DATA == frame->hdr.kind) {
         mca_btl_xs_receive_tcp(endpoint, &frame->hdr, (void *) (frame + 1));
     } else {
@@ -218,6 +221,8 @@ int mca_btl_xs_tcp_add_proc(opal_proc_t *proc, mca_btl_xs_link_t **result)
         if (NULL != endpoint) {
             links[count].module = tcp.modules[i];
             links[count++].endpoint = endpoint;
+            /* It has sockets looked at each time from now on: that is our business. */
+            opal_progress_event_users_decrement();
         }
     }
     return count;
@@ -226,6 +231,7 @@ int mca_btl_xs_tcp_add_proc(opal_proc_t *proc, mca_btl_xs_link_t **result)
 void mca_btl_xs_tcp_del_proc(opal_proc_t *proc, mca_btl_xs_link_t *links, int count)
 {
     for (int i = 0; i < count; i++) {
+        opal_progress_event_users_increment();
         (void) links[i].module->btl_del_procs(links[i].module, 1, &proc, &links[i].endpoint);
     }
 }
@@ -259,6 +265,7 @@ int mca_btl_xs_tcp_send(mca_btl_xs_endpoint_t *endpoint, mca_btl_xs_frag_t *frag
     mca_btl_base_descriptor_t *des;
     int rc;
 
+    mca_btl_xs_progress_wake(endpoint);
     des = link->module->btl_alloc(link->module, link->endpoint, MCA_BTL_NO_ORDER, 0,
                                   MCA_BTL_DES_FLAGS_PRIORITY | MCA_BTL_DES_FLAGS_BTL_OWNERSHIP);
     if (OPAL_UNLIKELY(NULL == des)) {

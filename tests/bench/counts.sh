@@ -1,0 +1,40 @@
+# shellcheck shell=bash
+# What a message costs, in counts that are the same on each machine; sourced after lib.sh and
+# btl-host.sh, in a suite that has been prepared. Two processes of this machine: rings are
+# shared memory made by tests/btl/fakexen.c, everything above is what runs in guests.
+# SPDX-License-Identifier: BSD-3-Clause
+
+# shared_memory: the transport of Open MPI's own inside one machine.
+shared_memory()
+{
+	[ "$SUITE" = bookworm ] && echo vader || echo sm
+}
+
+# instructions BTL FUNCTION SIZE: user instructions of a message in count_send or
+# count_receive of tests/mpi/counts.c.
+instructions()
+{
+	local messages=16 sum
+	BTL=$1,self job btl-fake 2 --mca mpi_yield_when_idle 0 valgrind --tool=callgrind \
+		--toggle-collect="$2" --callgrind-out-file=/dev/null \
+		"$programs/counts" --size "$3" --messages "$messages" > /dev/null
+	grep -a -q '^COUNTS done' <<< "$out" || { printf '%s\n' "$out" >&2; return 1; }
+	sum=$(sed -n 's/.*Collected : \([0-9]*\).*/\1/p' <<< "$out" | sort -n | tail -n 1)
+	echo $((sum / messages))
+}
+
+# system_calls BTL SIZE: those of 16000 exchanges, of both ranks together.
+system_calls()
+{
+	local trace=build/$SUITE/counts-trace
+	rm -rf "$TOP/$trace"
+	mkdir -p "$TOP/$trace"
+	BTL=$1,self job btl-fake 2 --mca mpi_yield_when_idle 0 strace -ff -o "/src/$trace/rank" \
+		"$programs/counts" --size "$2" > /dev/null
+	grep -a -q '^COUNTS done' <<< "$out" || { printf '%s\n' "$out" >&2; return 1; }
+	cat "$TOP/$trace"/rank.* | awk '
+		/^write\(-1, "count_pingpong end/ { inside = 0; seen++ }
+		inside { calls++ }
+		/^write\(-1, "count_pingpong begin/ { inside = 1 }
+		END { if (seen != 2) exit 1; print calls + 0 }'
+}
