@@ -15,6 +15,8 @@ shared_memory()
 instructions()
 {
 	local messages=16 sum
+	# No more than shared memory takes without an answer.
+	[ "$3" -le 64 ] || messages=4
 	BTL=$1,self job btl-fake 2 --mca mpi_yield_when_idle 0 valgrind --tool=callgrind \
 		--toggle-collect="$2" --callgrind-out-file=/dev/null \
 		"$programs/counts" --size "$3" --messages "$messages" > /dev/null
