@@ -70,15 +70,27 @@ static void mca_btl_xs_progress_check(mca_btl_xs_endpoint_t *endpoint)
     }
 }
 
+/*
+ * Certainly nothing to be received, by one load from the ring? Whether that has ended is seen
+ * at one of the next checks. Another thread may be about to give the ring up: then not this way.
+ */
+static inline bool mca_btl_xs_progress_quiet(mca_btl_xs_endpoint_t *endpoint)
+{
+    return !opal_using_threads() && opal_list_is_empty(&endpoint->rx_early)
+           && mca_btl_xs_ring_quiet(endpoint->rx_ring);
+}
+
 /* Rings of one peer; returns the number of fragments that have come. */
 static int mca_btl_xs_progress_one(mca_btl_xs_endpoint_t *endpoint)
 {
+    bool check = 0 == ++endpoint->looks % MCA_BTL_XS_LOOKS;
     int delivered = 0;
 
-    if (NULL != endpoint->rx_ring && !endpoint->rx_events) {
+    if (NULL != endpoint->rx_ring && !endpoint->rx_events
+        && (OPAL_UNLIKELY(check) || !mca_btl_xs_progress_quiet(endpoint))) {
         delivered = mca_btl_xs_receive_all(endpoint);
     }
-    if (OPAL_UNLIKELY(0 == ++endpoint->looks % MCA_BTL_XS_LOOKS)) {
+    if (OPAL_UNLIKELY(check)) {
         mca_btl_xs_progress_check(endpoint);
     }
     if (OPAL_UNLIKELY(!opal_list_is_empty(&endpoint->tx_pending) && !endpoint->tx_resync)) {

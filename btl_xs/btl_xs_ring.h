@@ -33,6 +33,13 @@ static inline bool mca_btl_xs_ring_mapped(const mca_btl_xs_ring_t *ring)
     return NULL != ring->map;
 }
 
+/* Receiver: is it certain that nothing new is there? */
+static inline bool mca_btl_xs_ring_quiet(const mca_btl_xs_ring_t *ring)
+{
+    return NULL != ring->map && 0 == xsock_used(&ring->map->idx)
+           && xsock_load(&ring->map->tx->prod) == ring->map->idx.prod;
+}
+
 /* Bytes that a frame takes in a ring. */
 static inline size_t mca_btl_xs_ring_need(size_t size)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * What a message costs in instructions and system calls, which is the same on each machine.
- * Two ranks. Nothing is measured here: the parts to be looked at are functions of their own
+ * Ranks 0 and 1; each further one exchanges messages with rank 0, and then sleeps. Nothing is measured here: the parts to be looked at are functions of their own
  * (for valgrind --toggle-collect=NAME), and each begins and ends with a write() of its name
  * to descriptor -1 (for strace).
  *
@@ -10,6 +10,7 @@
  * count_send		rank 0 sends N messages that fit into what there is
  * count_receive	rank 1 receives N messages that are there
  * count_pingpong	rank 0 and rank 1 exchange messages, 1000 times N each
+ * count_progress	rank 0 looks 1000 times whether something has come; nothing has
  */
 #include <getopt.h>
 #include <mpi.h>
@@ -21,10 +22,10 @@
 
 #include "pattern.h"
 
-enum { TAG = 3, MOST = 64 };
+enum { TAG = 3, TAG_END = 4, MOST = 64 };
 #define COUNTED __attribute__((noinline, noclone))
 
-static int rank, messages = 16;
+static int rank, ranks, messages = 16;
 static size_t size = 8;
 static unsigned char *out, *in[MOST];
 static MPI_Request requests[MOST];
@@ -35,14 +36,14 @@ static void mark(const char *name)
 		abort();
 }
 
-static void exchange(void)
+static void exchange(int other)
 {
-	if (rank == 0) {
-		MPI_Send(out, size, MPI_BYTE, 1, TAG, MPI_COMM_WORLD);
-		MPI_Recv(in[0], size, MPI_BYTE, 1, TAG, MPI_COMM_WORLD, MPI_STATUS_IGNORE);
+	if (rank < other) {
+		MPI_Send(out, size, MPI_BYTE, other, TAG, MPI_COMM_WORLD);
+		MPI_Recv(in[0], size, MPI_BYTE, other, TAG, MPI_COMM_WORLD, MPI_STATUS_IGNORE);
 	} else {
-		MPI_Recv(in[0], size, MPI_BYTE, 0, TAG, MPI_COMM_WORLD, MPI_STATUS_IGNORE);
-		MPI_Send(out, size, MPI_BYTE, 0, TAG, MPI_COMM_WORLD);
+		MPI_Recv(in[0], size, MPI_BYTE, other, TAG, MPI_COMM_WORLD, MPI_STATUS_IGNORE);
+		MPI_Send(out, size, MPI_BYTE, other, TAG, MPI_COMM_WORLD);
 	}
 }
 
@@ -52,8 +53,23 @@ static void COUNTED count_pingpong(void)
 
 	mark("count_pingpong begin");
 	for (i = 0; i < 1000 * messages; i++)
-		exchange();
+		exchange(1 - rank);
 	mark("count_pingpong end");
+}
+
+static void look(int times)
+{
+	int i, flag;
+
+	for (i = 0; i < times; i++)
+		MPI_Iprobe(1, TAG, MPI_COMM_WORLD, &flag, MPI_STATUS_IGNORE);
+}
+
+static void COUNTED count_progress(void)
+{
+	mark("count_progress begin");
+	look(1000);
+	mark("count_progress end");
 }
 
 static void COUNTED count_send(void)
@@ -81,6 +97,83 @@ static void rest(double seconds)
 	nanosleep(&time, NULL);
 }
 
+/* Further ranks: each gets its transport to rank 0, and then hardly runs. */
+static void others_begin(void)
+{
+	int i, other;
+
+	for (i = 0; i < 400; i++)
+		for (other = 2; other < ranks; other++)
+			if (rank == 0 || rank == other)
+				exchange(rank == 0 ? other : 0);
+}
+
+static void others_wait(void)
+{
+	MPI_Request end;
+	int done = 0;
+
+	MPI_Irecv(NULL, 0, MPI_BYTE, 0, TAG_END, MPI_COMM_WORLD, &end);
+	while (!done) {
+		rest(0.05);
+		MPI_Test(&end, &done, MPI_STATUS_IGNORE);
+	}
+}
+
+static void others_end(void)
+{
+	int other;
+
+	for (other = 2; other < ranks; other++)
+		MPI_Send(NULL, 0, MPI_BYTE, other, TAG_END, MPI_COMM_WORLD);
+}
+
+/* Ranks 0 and 1, until their transport has settled: rings are made, buffers set up. */
+static void settle(MPI_Comm pair)
+{
+	double begin = MPI_Wtime();
+	int i, mine, done;
+
+	do {
+		for (i = 0; i < 500; i++)
+			exchange(1 - rank);
+		mine = MPI_Wtime() - begin > 2;
+		MPI_Allreduce(&mine, &done, 1, MPI_INT, MPI_MIN, pair);
+	} while (!done);
+}
+
+static void count_all(MPI_Comm pair)
+{
+	int i;
+
+	settle(pair);
+	count_pingpong();
+
+	/* Until rings that nothing comes over have gone cold. */
+	if (rank == 0)
+		look(20000);
+	exchange(1 - rank);
+	if (rank == 0)
+		count_progress();
+
+	if (rank == 1)
+		for (i = 0; i < messages; i++)
+			MPI_Irecv(in[i], size, MPI_BYTE, 0, TAG, MPI_COMM_WORLD, &requests[i]);
+	MPI_Barrier(pair);
+	if (rank == 0) {
+		rest(0.5);
+		count_send();
+	} else {
+		rest(2.5);
+		count_receive();
+	}
+	for (i = 0; i < messages; i++)
+		if (rank == 1 && memcmp(in[i], out, size)) {
+			printf("COUNTS BAD message %d: wrong content\n", i);
+			MPI_Abort(MPI_COMM_WORLD, 1);
+		}
+}
+
 int main(int argc, char **argv)
 {
 	static const struct option options[] = {
@@ -88,11 +181,13 @@ int main(int argc, char **argv)
 		{ "messages", required_argument, NULL, 'm' },
 		{ 0 },
 	};
-	double begin;
+	MPI_Comm pair;
 	int i, opt;
 
 	MPI_Init(&argc, &argv);
 	MPI_Comm_rank(MPI_COMM_WORLD, &rank);
+	MPI_Comm_size(MPI_COMM_WORLD, &ranks);
+	MPI_Comm_split(MPI_COMM_WORLD, rank < 2, rank, &pair);
 	while ((opt = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		switch (opt) {
 		case 's':
@@ -112,37 +207,14 @@ int main(int argc, char **argv)
 	for (i = 0; i < messages; i++)
 		in[i] = calloc(size + 1, 1);
 
-	/* Until the transport has settled: rings are made, buffers set up. */
-	begin = MPI_Wtime();
-	do {
-		int done, mine;
-
-		for (i = 0; i < 500; i++)
-			exchange();
-		mine = MPI_Wtime() - begin > 2;
-		MPI_Allreduce(&mine, &done, 1, MPI_INT, MPI_MIN, MPI_COMM_WORLD);
-		if (done)
-			break;
-	} while (1);
-
-	count_pingpong();
-
-	if (rank == 1)
-		for (i = 0; i < messages; i++)
-			MPI_Irecv(in[i], size, MPI_BYTE, 0, TAG, MPI_COMM_WORLD, &requests[i]);
-	MPI_Barrier(MPI_COMM_WORLD);
-	if (rank == 0) {
-		rest(0.5);
-		count_send();
-	} else {
-		rest(2.5);
-		count_receive();
-	}
-	for (i = 0; i < messages; i++)
-		if (rank == 1 && memcmp(in[i], out, size)) {
-			printf("COUNTS BAD message %d: wrong content\n", i);
-			MPI_Abort(MPI_COMM_WORLD, 1);
-		}
+	others_begin();
+	if (rank < 2)
+		count_all(pair);
+	if (rank == 0)
+		others_end();
+	if (rank > 1)
+		others_wait();
+	MPI_Comm_free(&pair);
 	MPI_Finalize();
 	if (rank == 0)
 		printf("COUNTS done messages=%d size=%zu\n", messages, size);
