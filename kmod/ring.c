@@ -234,6 +234,8 @@ static struct xsock_ring *xsock_ring_take(struct sock *sk, const struct sockaddr
 
 	mutex_lock(&ring->lock);
 	if (ring->attached) {
+		/* The first bytes bring an event, and SIGIO, also to who has not looked. */
+		xsock_rx_arm(&ring->idx, ring->rx, 1);
 		xsock_publish_state(ring, XSOCK_RX_CONNECTED);
 		xsock_event_send(ring);
 		/* What the transmitter did before we had its port came without event. */
