@@ -279,6 +279,9 @@ static int xsock_queued(struct sock *sk, u8 role)
 		/* What is no index is found out by the next call that moves bytes. */
 		if (role == XSOCK_ROLE_TX)
 			xsock_tx_look(&ring->idx, ring->rx);
+		else if (sock_flag(sk, SOCK_FASYNC))
+			/* SIGIO when there is more. */
+			xsock_rx_watch(&ring->idx, ring->rx, ring->tx, 1);
 		else
 			xsock_rx_look(&ring->idx, ring->tx);
 		used = xsock_used(&ring->idx);

@@ -26,6 +26,22 @@ static void xsock_wake(struct sock *sk, int how, int band)
 	rcu_read_unlock();
 }
 
+/* Tells of fresh bits of the peer's state, or else of its index. */
+static void xsock_tell(struct xsock_ring *ring, u32 fresh)
+{
+	bool tx = ring->role == XSOCK_ROLE_TX;
+	u32 over = tx ? XSOCK_RX_CLOSED | XSOCK_RX_REVOKED : XSOCK_TX_CLOSED | XSOCK_TX_REVOKED;
+
+	if (fresh & over)
+		xsock_wake(ring->sk, SOCK_WAKE_WAITD, POLL_HUP);
+	else if (!tx)
+		xsock_wake(ring->sk, SOCK_WAKE_WAITD, POLL_IN);
+	else
+		/* SIGIO for room only if a send() has missed it; for a receiver always. */
+		xsock_wake(ring->sk, fresh & XSOCK_RX_CONNECTED ? SOCK_WAKE_IO : SOCK_WAKE_SPACE,
+			   POLL_OUT);
+}
+
 void xsock_wake_all(struct sock *sk)
 {
 	xsock_wake(sk, SOCK_WAKE_WAITD, POLL_HUP);
@@ -86,10 +102,10 @@ static bool xsock_index_moved(struct xsock_ring *ring)
 static irqreturn_t xsock_interrupt(int irq, void *data)
 {
 	struct xsock_ring *ring = data;
-	bool tx = ring->role == XSOCK_ROLE_TX;
 	unsigned int eoi = XEN_EOI_FLAG_SPURIOUS;
 	unsigned long flags;
-	bool moved, fresh;
+	bool moved;
+	u32 fresh;
 
 	spin_lock_irqsave(&ring->ev_lock, flags);
 	ring->stats.events_received++;
@@ -104,8 +120,7 @@ static irqreturn_t xsock_interrupt(int irq, void *data)
 	if (eoi)
 		ring->stats.events_empty++;
 	if ((moved || fresh) && ring->sk)
-		xsock_wake(ring->sk, tx ? SOCK_WAKE_SPACE : SOCK_WAKE_WAITD,
-			   tx ? POLL_OUT : POLL_IN);
+		xsock_tell(ring, fresh);
 	/* The peer has let go, it seems; who says so again and again is slowed down. */
 	if (ring->lingering)
 		mod_delayed_work(xsock_wq, &ring->linger, 0);

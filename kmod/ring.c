@@ -5,6 +5,7 @@
 #include <crypto/algapi.h>
 
 #include "xsock.h"
+#include "head.h"
 
 #define CREATE_TRACE_POINTS
 #include "trace.h"
@@ -148,45 +149,6 @@ fail:
 	return ERR_PTR(err);
 }
 
-/* All references of the ring: tx, rx, data. Each page of them is read once. */
-static int xsock_read_refs(u16 peer, const struct xsock_head *head, grant_ref_t *refs)
-{
-	unsigned int n = head->data_pages, i, part;
-	struct xsock_list *list;
-	int err = 0;
-
-	refs[0] = head->tx_ref;
-	refs[1] = head->rx_ref;
-	refs += 2;
-	if (!head->list_pages) {
-		if (n > XSOCK_HEAD_REFS)
-			return -ECONNREFUSED;
-		memcpy(refs, head->refs, n * sizeof(*refs));
-		return 0;
-	}
-	if (head->list_pages != DIV_ROUND_UP(n, XSOCK_LIST_REFS))
-		return -ECONNREFUSED;
-	list = (struct xsock_list *)get_zeroed_page(GFP_KERNEL);
-	if (!list)
-		return -ENOMEM;
-	for (i = 0; !err && i < head->list_pages; i++) {
-		err = xsock_grant_read(peer, head->refs[i], list);
-		part = min_t(unsigned int, n - i * XSOCK_LIST_REFS, XSOCK_LIST_REFS);
-		memcpy(refs + i * XSOCK_LIST_REFS, list->refs, part * sizeof(*refs));
-	}
-	free_page((unsigned long)list);
-	return err;
-}
-
-/* Does the head page belong to the offer, and can we serve it? */
-static bool xsock_head_ok(const struct xsock_head *head, const struct sockaddr_xen *addr)
-{
-	return head->magic == XSOCK_HEAD_MAGIC && head->version == XSOCK_VERSION &&
-	       !crypto_memneq(head->cookie, addr->sxen_cookie, XSOCK_COOKIE_SIZE) &&
-	       head->port == addr->sxen_port &&
-	       is_power_of_2(head->data_pages) && head->data_pages <= XSOCK_MAX_PAGES;
-}
-
 /*
  * Reads the head page, and makes sure that no process here can have written it: one
  * that has mapped the rx page of another ring could make that look like a head page,
@@ -272,6 +234,8 @@ static struct xsock_ring *xsock_ring_take(struct sock *sk, const struct sockaddr
 
 	mutex_lock(&ring->lock);
 	if (ring->attached) {
+		/* The first bytes bring an event, and SIGIO, also to who has not looked. */
+		xsock_rx_arm(&ring->idx, ring->rx, 1);
 		xsock_publish_state(ring, XSOCK_RX_CONNECTED);
 		xsock_event_send(ring);
 		/* What the transmitter did before we had its port came without event. */

@@ -145,6 +145,22 @@ static ssize_t xsock_rx_some(struct sock *sk, struct xsock_ring *ring, struct ms
 	}
 }
 
+/*
+ * SIGIO for what is left and for what comes next. Elsewhere each arrival has one, so that
+ * who reads one piece for each signal does not look for more.
+ */
+static void xsock_rx_async(struct sock *sk, struct xsock_ring *ring)
+{
+	int ready = XSOCK_SLEEP;
+
+	mutex_lock(&ring->lock);
+	if (xsock_own_look(ring))
+		ready = xsock_rx_watch(&ring->idx, ring->rx, ring->tx, 1);
+	mutex_unlock(&ring->lock);
+	if (ready == XSOCK_READY)
+		sk_wake_async(sk, SOCK_WAKE_WAITD, POLL_IN);
+}
+
 /* Reading from a transmitter: nothing ever comes. */
 static int xsock_rx_wrong_end(struct sock *sk)
 {
@@ -180,6 +196,8 @@ int xsock_recvmsg(struct socket *sock, struct msghdr *msg, size_t len, int flags
 		/* Who asks for no bytes waits for some none the less: -ENODATA ends it. */
 	} while (n >= 0 && (want.copied < len || !len));
 	xsock_sleep_end(sk, &sleeper);
+	if (want.copied && !want.peek && sock_flag(sk, SOCK_FASYNC))
+		xsock_rx_async(sk, ring);
 	if (want.copied)
 		return want.copied;
 	return n == -ENODATA ? 0 : n;

@@ -50,7 +50,9 @@ static ssize_t xsock_tx_step(struct sock *sk, struct xsock_ring *ring, struct ms
 		return 0;
 	if (!xsock_own_look(ring) || !xsock_tx_look(&ring->idx, ring->rx))
 		return -EPROTO;
-	if (!xsock_free(&ring->idx))
+	if (!xsock_free(&ring->idx)) {
+		/* Before the look that finds none: SIGIO when there is room. */
+		sk_set_bit(SOCKWQ_ASYNC_NOSPACE, sk);
 		switch (xsock_tx_prepare(&ring->idx, ring->tx, ring->rx,
 					 xsock_write_mark(&ring->idx))) {
 		case XSOCK_BROKEN:
@@ -63,6 +65,7 @@ static ssize_t xsock_tx_step(struct sock *sk, struct xsock_ring *ring, struct ms
 		case XSOCK_READY:
 			break;
 		}
+	}
 	len = min_t(u64, msg_data_left(msg), xsock_free(&ring->idx));
 	len = xsock_tx_copy(ring, msg, min_t(size_t, len, XSOCK_TX_CHUNK));
 	if (!len)

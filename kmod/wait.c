@@ -34,8 +34,13 @@ int xsock_sleep(struct sock *sk, struct xsock_ring *ring, struct xsock_sleeper *
 	if (signal_pending(current))
 		return sock_intr_errno(sleeper->timeo);
 	ring->stats.waits++;
+	/* Who waits for bytes gets them; SIGIO would only interrupt him. */
+	if (ring->role == XSOCK_ROLE_RX)
+		sk_set_bit(SOCKWQ_ASYNC_WAITDATA, sk);
 	sleeper->timeo = wait_woken(&sleeper->entry, TASK_INTERRUPTIBLE | TASK_FREEZABLE,
 				    sleeper->timeo);
+	if (ring->role == XSOCK_ROLE_RX)
+		sk_clear_bit(SOCKWQ_ASYNC_WAITDATA, sk);
 	return 0;
 }
 

@@ -28,9 +28,10 @@ xsocktest_run()
 	local port=$((7000 + RANDOM % 1000)) limit=${XSOCK_LIMIT:-300} a b end output status=0
 	read -r a b <<< "${XSOCK_ENDS:-g1 g2}"
 	output=$(mktemp)
-	lab ssh "$b" "timeout $((limit * SLOW)) /root/xsocktest serve $port" > "$output" 2>&1 &
+	lab ssh "$b" "XSOCK_SLOW=$SLOW timeout $((limit * SLOW)) /root/xsocktest serve $port" > "$output" 2>&1 &
 	end=$!
-	lab ssh "$a" "XSOCK_MIB=${XSOCK_MIB:-8} XSOCK_ROUNDS=${XSOCK_ROUNDS:-1} timeout $((limit * SLOW)) \
+	lab ssh "$a" "XSOCK_MIB=${XSOCK_MIB:-8} XSOCK_ROUNDS=${XSOCK_ROUNDS:-1} \
+		XSOCK_SLOW=$SLOW timeout $((limit * SLOW)) \
 		/root/xsocktest run 10.77.1.${b#g} $port $*" 2>&1 || status=$?
 	wait "$end" || status=$?
 	sed 's/^/B: /' "$output"
@@ -57,8 +58,8 @@ busy_begin()
 {
 	local port=$((8000 + RANDOM % 1000))
 	BUSY=$(mktemp -d)
-	lab ssh g2 "XSOCK_EXPECT=$2 timeout $((200 * SLOW)) /root/xsocktest serve $port" > "$BUSY/B" 2>&1 &
-	lab ssh g1 "XSOCK_EXPECT=$1 timeout $((200 * SLOW)) /root/xsocktest run 10.77.1.2 $port +busy" > "$BUSY/A" 2>&1 &
+	lab ssh g2 "XSOCK_SLOW=$SLOW XSOCK_EXPECT=$2 timeout $((200 * SLOW)) /root/xsocktest serve $port" > "$BUSY/B" 2>&1 &
+	lab ssh g1 "XSOCK_SLOW=$SLOW XSOCK_EXPECT=$1 timeout $((200 * SLOW)) /root/xsocktest run 10.77.1.2 $port +busy" > "$BUSY/A" 2>&1 &
 	eventually 60 "sockets are busy" busy_says begun A B
 	sleep 3
 }

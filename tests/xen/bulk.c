@@ -35,7 +35,7 @@ static uint64_t total(void)
 		ctl_read(&bytes, sizeof(bytes));
 	check(bytes);
 	/* Three seconds a MiB is a hang. */
-	alarm(120 + bytes / MIB * 3);
+	alarm(patience(120 + bytes / MIB * 3));
 	return bytes;
 }
 

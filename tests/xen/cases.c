@@ -12,9 +12,9 @@ static int detached(int fd)
 {
 	int tries;
 
-	for (tries = 0; tries < 500 && xs_info(fd).state != XSOCK_STATE_DETACHED; tries++)
+	for (tries = 0; tries < patience(500) && xs_info(fd).state != XSOCK_STATE_DETACHED; tries++)
 		usleep(10000);
-	return tries < 500;
+	return tries < patience(500);
 }
 
 /* ---- stream ---- */
@@ -188,7 +188,6 @@ static void b_peek(void)
 	uint8_t data[200];
 	int fd = xs_pair(0), low = 60, value = 0;
 	socklen_t len = sizeof(value);
-	double t;
 
 	sync_ends();
 	same(recv(fd, data, sizeof(data), MSG_PEEK), 100);
@@ -205,10 +204,9 @@ static void b_peek(void)
 	sync_ends();
 	same(recv(fd, data, 60, MSG_PEEK), 60);
 	same(wrong(data, 60, 100), 0);
-	t = now();
+	/* More than the mark is there: it does not wait for the rest, which never comes. */
 	same(recv(fd, data, 200, 0), 100);
 	same(wrong(data, 100, 100), 0);
-	check(now() - t < 0.2);
 	sync_ends();
 	same(recv(fd, data, 1, 0), 0);
 	check(!close(fd));
@@ -230,13 +228,13 @@ static void a_timeouts(void)
 	check(!setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &tv, sizeof(tv)));
 	/* Nobody connects. */
 	fails(send(fd, data, 1, 0), EAGAIN);
-	check(now() - t > 0.25 && now() - t < 2);
+	check(now() - t > 0.25 && now() - t < patience(2));
 	xs_offer(fd);
 	sync_ends();
 	same(send(fd, data, sizeof(data), 0), sizeof(data));
 	t = now();
 	fails(send(fd, data, 1, 0), EAGAIN);
-	check(now() - t > 0.25 && now() - t < 2);
+	check(now() - t > 0.25 && now() - t < patience(2));
 	/* Interrupted, with a finite time-out: EINTR whatever SA_RESTART says. */
 	sigaction(SIGALRM, &sa, NULL);
 	tv.tv_sec = 20;
@@ -248,7 +246,7 @@ static void a_timeouts(void)
 	alarm(1);
 	fails(send(fd, data, 1, 0), EINTR);
 	signal(SIGALRM, SIG_DFL);
-	alarm(180);
+	alarm(patience(180));
 	sync_ends();
 	sync_ends();
 	check(!close(fd));
@@ -268,14 +266,14 @@ static void b_timeouts(void)
 	same(recv(fd, data, sizeof(data), MSG_WAITALL), sizeof(data));
 	t = now();
 	fails(recv(fd, data, 1, 0), EAGAIN);
-	check(now() - t > 0.25 && now() - t < 2);
+	check(now() - t > 0.25 && now() - t < patience(2));
 	tv.tv_usec = 0;
 	check(!setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv)));
 	sigaction(SIGALRM, &sa, NULL);
 	alarm(1);
 	fails(recv(fd, data, 1, 0), EINTR);
 	signal(SIGALRM, SIG_DFL);
-	alarm(180);
+	alarm(patience(180));
 	sync_ends();
 	check(!close(fd));
 }
@@ -1029,7 +1027,7 @@ static void a_killed(void)
 	sync_ends();
 	t = now();
 	check(poll_bits(fd, POLLIN, 10000) & POLLHUP);
-	check(now() - t < 2.5);
+	check(now() - t < 2.5 * patience(1));
 	fails(send(fd, data, 1, MSG_NOSIGNAL), EPIPE);
 	close(fd);
 
@@ -1176,7 +1174,7 @@ static void busy_idle(int fd)
 static void busy_child(void (*run)(int), int fd)
 {
 	if (!fork()) {
-		alarm(170);
+		alarm(patience(170));
 		run(fd);
 		exit(1);
 	}

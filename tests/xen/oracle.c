@@ -53,6 +53,17 @@ static void nothing(int number)
 	(void)number;
 }
 
+/* SIGIO has come for this descriptor. */
+static volatile sig_atomic_t told[1024];
+
+static void note_io(int number, siginfo_t *info, void *context)
+{
+	(void)number;
+	(void)context;
+	if (info->si_fd >= 0 && info->si_fd < 1024)
+		told[info->si_fd] = 1;
+}
+
 /* ---- steps ---- */
 
 static int do_send(struct end *e, size_t len, int flags, int by_write)
@@ -176,6 +187,30 @@ static int do_peername(int fd)
 	return getpeername(fd, (struct sockaddr *)&addr, &len);
 }
 
+static int do_asyncio(int fd)
+{
+	struct sigaction sa = { .sa_sigaction = note_io, .sa_flags = SA_SIGINFO | SA_RESTART };
+	struct f_owner_ex owner = { .type = F_OWNER_TID, .pid = gettid() };
+
+	sigaction(SIGIO, &sa, NULL);
+	told[fd] = 0;
+	/* SIGIO as it is, but with the descriptor. */
+	if (fcntl(fd, F_SETOWN_EX, &owner) || fcntl(fd, F_SETSIG, SIGIO))
+		return -1;
+	return fcntl(fd, F_SETFL, O_RDWR | O_ASYNC);
+}
+
+static int do_signalled(int fd, int timeout_ms)
+{
+	int k, was;
+
+	for (k = 0; k < timeout_ms / 10 && !told[fd]; k++)
+		usleep(10000);
+	was = told[fd];
+	told[fd] = 0;
+	return was;
+}
+
 /* Until it has ended, or should long have. */
 static int do_signal(struct end *e, int restart)
 {
@@ -252,6 +287,10 @@ static int call(struct end *e, const struct step *s, int family, int expected)
 		return do_timeout(e->fd, s->a, s->b);
 	case NONBLOCK:
 		return fcntl(e->fd, F_SETFL, O_RDWR | O_NONBLOCK);
+	case ASYNCIO:
+		return do_asyncio(e->fd);
+	case SIGNALLED:
+		return do_signalled(e->fd, expected ? LONG_MS : QUIET_MS);
 	case ERROR:
 		return getsockopt(e->fd, SOL_SOCKET, SO_ERROR, &value, &len) ? -1 : value;
 	case QUEUED:

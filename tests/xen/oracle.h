@@ -32,6 +32,8 @@ enum op {
 	OPTION,		/* name, number at level SOL_SOCKET */
 	TIMEOUT,	/* name, milliseconds */
 	NONBLOCK,
+	ASYNCIO,	/* O_ASYNC: SIGIO to this thread */
+	SIGNALLED,	/* has SIGIO come since the last time? */
 	ERROR,		/* SO_ERROR */
 	QUEUED,		/* FIONREAD */
 	LISTEN,

@@ -610,6 +610,59 @@ static const struct step multishot[] = {
 	END
 };
 
+/* One piece is read for each signal, and nothing looked for. */
+static const struct step asyncio[] = {
+	rx(ASYNCIO),
+	rx(SIGNALLED),
+	tx(SEND, 10),
+	rx(SIGNALLED),
+	rx(RECV, 10),
+	rx(SIGNALLED),
+	tx(SEND, 10),
+	rx(SIGNALLED),
+	tx(SEND, 10),
+	rx(RECV, 10),
+	rx(SIGNALLED),
+	rx(RECV, 10),
+	rx(SIGNALLED),
+	/* One that only looks how much is there. */
+	tx(SEND, 10),
+	rx(SIGNALLED),
+	rx(QUEUED),
+	tx(SEND, 10),
+	rx(SIGNALLED),
+	rx(DRAIN),
+	rx(SIGNALLED),
+	/* None for a call that waits for just that. */
+	rx(RECV, 20, MSG_WAITALL, ASYNC),
+	rx(WAITING),
+	rx(WAITING),
+	tx(SEND, 20),
+	rx(JOIN),
+	rx(SIGNALLED),
+	tx(SHUT, SHUT_WR),
+	rx(SIGNALLED),
+	tx(CLOSE),
+	rx(SIGNALLED),
+	END
+};
+
+static const struct step asyncio_tx[] = {
+	tx(SEND, 10),
+	rx(RECV, 10),
+	tx(ASYNCIO),
+	tx(FILL),
+	tx(SIGNALLED),
+	rx(DRAIN),
+	tx(SIGNALLED),
+	tx(SEND, 10),
+	rx(RECV, 10),
+	tx(SIGNALLED),
+	rx(CLOSE),
+	tx(SIGNALLED),
+	END
+};
+
 static const struct step faults[] = {
 	tx(BAD_SEND),
 	tx(SEND, 10),
@@ -706,6 +759,8 @@ const struct test_case unix_cases[] = {
 	{ .name = "u-uring", .says = "io_uring POLL_ADD: receiver", .steps = uring },
 	{ .name = "u-uring-tx", .says = "... transmitter", .steps = uring_tx },
 	{ .name = "u-multishot", .says = "... multishot", .steps = multishot },
+	{ .name = "u-sigio", .says = "O_ASYNC: receiver", .steps = asyncio },
+	{ .name = "u-sigio-tx", .says = "... transmitter", .steps = asyncio_tx },
 	{ .name = "u-faults", .says = "EFAULT", .steps = faults },
 	{ .name = "u-directions", .says = "the other way", .steps = directions },
 	{ .name = "u-oddities", .says = "what AF_XEN does not do", .steps = oddities },

@@ -118,10 +118,21 @@ int can_map_rx(void)
 	       system("grep -q PV$ /sys/hypervisor/guest_type") != 0;
 }
 
+int patience(int seconds)
+{
+	const char *text = getenv("XSOCK_SLOW");
+	int times = text ? atoi(text) : 1;
+
+	return seconds * (times > 1 ? times : 1);
+}
+
 int poll_bits(int fd, int events, int timeout_ms)
 {
 	struct pollfd p = { .fd = fd, .events = events };
 
+	/* So long only if what is waited for does not come. */
+	if (timeout_ms >= 1000)
+		timeout_ms = patience(timeout_ms);
 	if (poll(&p, 1, timeout_ms) < 0)
 		return -1;
 	return p.revents;
@@ -361,7 +372,7 @@ static struct xsock_status held(void)
 	int dev = open(XSOCK_DEVICE, O_RDONLY | O_CLOEXEC), tries;
 
 	/* Peers let go of rings asynchronously. */
-	for (tries = 0; tries < 30; tries++) {
+	for (tries = 0; tries < patience(30); tries++) {
 		if (dev < 0 || read(dev, &status, sizeof(status)) != sizeof(status))
 			die(XSOCK_DEVICE);
 		if (!status.sockets && !status.lingering && !status.pages)
@@ -380,7 +391,7 @@ static int run_case(const struct test_case *c)
 
 	running = c->name;
 	failures = 0;
-	alarm(LIMIT_S);
+	alarm(patience(LIMIT_S));
 	sync_ends();
 	if (c->steps)
 		side == 'A' ? oracle_a(c) : oracle_b(c);
@@ -523,7 +534,8 @@ static int usage(void)
 		"       xsocktest differences                what AF_XEN does on purpose otherwise\n"
 		"                                            than AF_UNIX\n"
 		"XSOCK_MIB at end A: how much each bulk case moves, default %d\n"
-		"XSOCK_ROUNDS at end A: how often random hostile cases begin anew, default 1\n",
+		"XSOCK_ROUNDS at end A: how often random hostile cases begin anew, default 1\n"
+		"XSOCK_SLOW at both ends: times as much time for everything\n",
 		MIB_DEFAULT);
 	return 2;
 }

@@ -76,6 +76,9 @@ static inline int same_at(long long is, long long should, const char *what, cons
 /* How much a bulk case moves unless XSOCK_MIB says otherwise. */
 #define MIB_DEFAULT	8
 
+/* So many seconds, or more of them on a slow machine (XSOCK_SLOW). */
+int patience(int seconds);
+
 void ctl_write(const void *data, size_t len);
 void ctl_read(void *data, size_t len);
 void sync_ends(void);		/* both ends have come here */
