@@ -14,6 +14,10 @@
  *  btl_xs_send.c       numbering, retention, completion
  *  btl_xs_receive.c    delivery in order
  *  btl_xs_path.c       which wire: states, and the conversation about rings
+ *  btl_xs_control.c    what a user wants of that: peers held on TCP
+ *  btl_xs_gate.c       a socket for commands of the user's
+ *  btl_xs_command.c    carries them out
+ *  btl_xs_bus.c        tells all processes of the job of them
  *  btl_xs_ring.c       a ring as a queue of frames
  *  btl_xs_progress.c   where we look for what has come, and how often
  *  btl_xs_host.c       what is known of this domain: /dev/xensocket
@@ -56,7 +60,9 @@ struct mca_btl_xs_component_t {
     int progress;              /**< mca_btl_xs_progress_t */
     unsigned int debug_flip;   /**< change the wire each so many fragments */
     unsigned int debug_revoke; /**< give the ring up each so many fragments */
+    int hold;                  /**< keep all peers on TCP; can be changed at any time */
 
+    bool quiesced;                /**< likewise, for somebody else */
     bool ended;                   /**< the layer above is gone */
     opal_mutex_t lock;            /**< endpoints, by_name */
     opal_list_t endpoints;        /**< all peers */

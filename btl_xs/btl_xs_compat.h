@@ -37,6 +37,11 @@ static inline uint32_t mca_btl_xs_compat_job_size(void)
     return opal_process_info.num_procs;
 }
 
+static inline const char *mca_btl_xs_compat_job_name(void)
+{
+    return opal_process_info.myprocid.nspace;
+}
+
 #else
 
 #    include "opal/mca/event/event.h"
@@ -69,6 +74,11 @@ static inline uint32_t mca_btl_xs_compat_job_size(void)
         (void) rc;
     }
     return size;
+}
+
+static inline const char *mca_btl_xs_compat_job_name(void)
+{
+    return NULL == opal_pmix.get_nspace ? NULL : opal_pmix.get_nspace(OPAL_PROC_MY_NAME.jobid);
 }
 
 #endif

@@ -7,9 +7,11 @@
 
 #include "opal/util/show_help.h"
 
+#include "btl_xs_control.h"
 #include "btl_xs_counters.h"
 #include "btl_xs_endpoint.h"
 #include "btl_xs_frag.h"
+#include "btl_xs_gate.h"
 #include "btl_xs_host.h"
 #include "btl_xs_path.h"
 #include "btl_xs_receive.h"
@@ -168,6 +170,7 @@ static int mca_btl_xs_component_register(void)
     mca_btl_xs.super.btl_latency = 2;
     (void) mca_btl_base_param_register(&mca_btl_xs_component.super.btl_version, &mca_btl_xs.super);
     mca_btl_xs_counters_register();
+    mca_btl_xs_control_register();
     return OPAL_SUCCESS;
 }
 
@@ -188,12 +191,14 @@ static int mca_btl_xs_component_open(void)
     OBJ_CONSTRUCT(&mca_btl_xs_component.frags_max, opal_free_list_t);
     mca_btl_xs_component.ended = false;
     mca_btl_xs_counters_open();
+    mca_btl_xs_control_open();
     return mca_btl_xs_tcp_open();
 }
 
 static int mca_btl_xs_component_close(void)
 {
     mca_btl_xs_tcp_close();
+    mca_btl_xs_control_close();
     mca_btl_xs_counters_close();
     OBJ_DESTRUCT(&mca_btl_xs_component.frags_max);
     OBJ_DESTRUCT(&mca_btl_xs_component.frags_eager);
@@ -294,6 +299,7 @@ static mca_btl_base_module_t **mca_btl_xs_component_init(int *num_btls,
     opal_event_evtimer_set(opal_sync_event_base, &mca_btl_xs_component.talk,
                            mca_btl_xs_component_talk, NULL);
     mca_btl_xs_host_init();
+    mca_btl_xs_gate_open();
     btls[0] = &mca_btl_xs.super;
     *num_btls = 1;
     return btls;

@@ -6,6 +6,7 @@
 #include "opal/mca/base/mca_base_pvar.h"
 #include "opal/mca/base/mca_base_var_enum.h"
 
+#include "btl_xs_control.h"
 #include "btl_xs_endpoint.h"
 
 struct mca_btl_xs_counter_t {
@@ -44,11 +45,10 @@ static uint64_t mca_btl_xs_counters_value(const mca_btl_xs_counters_t *counters,
     return *(const uint64_t *) ((const char *) counters + counter->offset);
 }
 
-static int mca_btl_xs_counters_sum(const mca_base_pvar_t *pvar, void *value, void *object)
+static uint64_t mca_btl_xs_counters_total(const mca_btl_xs_counter_t *counter)
 {
-    const mca_btl_xs_counter_t *counter = pvar->ctx;
     mca_btl_xs_endpoint_t *endpoint;
-    unsigned long long sum = 0;
+    uint64_t sum = 0;
 
     if (mca_btl_xs_counters_opened) {
         OPAL_THREAD_LOCK(&mca_btl_xs_component.lock);
@@ -58,19 +58,35 @@ static int mca_btl_xs_counters_sum(const mca_base_pvar_t *pvar, void *value, voi
         }
         OPAL_THREAD_UNLOCK(&mca_btl_xs_component.lock);
     }
-    *(unsigned long long *) value = sum;
+    return sum;
+}
+
+static int mca_btl_xs_counters_sum(const mca_base_pvar_t *pvar, void *value, void *object)
+{
+    *(unsigned long long *) value = mca_btl_xs_counters_total(pvar->ctx);
     return OPAL_SUCCESS;
 }
 
-/* One value for each process of this job. */
-static int mca_btl_xs_counters_paths(const mca_base_pvar_t *pvar, void *value, void *object)
+static int mca_btl_xs_counters_path(const mca_btl_xs_endpoint_t *endpoint)
 {
+    return NULL == endpoint ? MCA_BTL_XS_PATH_STATES : endpoint->tx_path;
+}
+
+static int mca_btl_xs_counters_held(const mca_btl_xs_endpoint_t *endpoint)
+{
+    return NULL != endpoint && endpoint->held;
+}
+
+/* One value for each process of this job; of NULL for those that xs does not connect to. */
+static int mca_btl_xs_counters_peers(const mca_base_pvar_t *pvar, void *value, void *object)
+{
+    int (*state)(const mca_btl_xs_endpoint_t *endpoint) = pvar->ctx;
     mca_btl_xs_endpoint_t *endpoint;
     uint32_t count = mca_btl_xs_compat_job_size();
-    int *paths = value;
+    int *states = value;
 
     for (uint32_t i = 0; i < count; i++) {
-        paths[i] = MCA_BTL_XS_PATH_STATES;
+        states[i] = state(NULL);
     }
     if (!mca_btl_xs_counters_opened) {
         return OPAL_SUCCESS;
@@ -80,14 +96,20 @@ static int mca_btl_xs_counters_paths(const mca_base_pvar_t *pvar, void *value, v
         opal_process_name_t name = endpoint->proc->proc_name;
 
         if (name.jobid == OPAL_PROC_MY_NAME.jobid && name.vpid < count) {
-            paths[name.vpid] = endpoint->tx_path;
+            states[name.vpid] = state(endpoint);
         }
     }
     OPAL_THREAD_UNLOCK(&mca_btl_xs_component.lock);
     return OPAL_SUCCESS;
 }
 
-static int mca_btl_xs_counters_paths_notify(mca_base_pvar_t *pvar, mca_base_pvar_event_t event,
+static int mca_btl_xs_counters_rings(const mca_base_pvar_t *pvar, void *value, void *object)
+{
+    *(unsigned int *) value = mca_btl_xs_control_rings(false);
+    return OPAL_SUCCESS;
+}
+
+static int mca_btl_xs_counters_peers_notify(mca_base_pvar_t *pvar, mca_base_pvar_event_t event,
                                             void *object, int *count)
 {
     if (MCA_BASE_PVAR_HANDLE_BIND == event) {
@@ -96,10 +118,27 @@ static int mca_btl_xs_counters_paths_notify(mca_base_pvar_t *pvar, mca_base_pvar
     return OPAL_SUCCESS;
 }
 
-static void mca_btl_xs_counters_register_paths(void)
+static void mca_btl_xs_counters_register_peers(const char *name, const char *help,
+                                               const mca_base_var_enum_value_t *values,
+                                               int (*state)(const mca_btl_xs_endpoint_t *))
 {
-    mca_base_var_enum_value_t values[MCA_BTL_XS_PATH_STATES + 2];
     mca_base_var_enum_t *names;
+
+    if (OPAL_SUCCESS != mca_base_var_enum_create(name, values, &names)) {
+        return;
+    }
+    (void) mca_base_component_pvar_register(
+        &mca_btl_xs_component.super.btl_version, name, help, OPAL_INFO_LVL_4,
+        MCA_BASE_PVAR_CLASS_STATE, MCA_BASE_VAR_TYPE_INT, names, MCA_BASE_VAR_BIND_NO_OBJECT,
+        MCA_BASE_PVAR_FLAG_READONLY | MCA_BASE_PVAR_FLAG_CONTINUOUS, mca_btl_xs_counters_peers,
+        NULL, mca_btl_xs_counters_peers_notify, (void *) state);
+    OBJ_RELEASE(names);
+}
+
+static void mca_btl_xs_counters_register_states(void)
+{
+    static const mca_base_var_enum_value_t yes_no[] = {{0, "no"}, {1, "yes"}, {0, NULL}};
+    mca_base_var_enum_value_t values[MCA_BTL_XS_PATH_STATES + 2];
 
     for (int i = 0; i < MCA_BTL_XS_PATH_STATES; i++) {
         values[i] = (mca_base_var_enum_value_t){i, mca_btl_xs_path_name(i)};
@@ -107,18 +146,22 @@ static void mca_btl_xs_counters_register_paths(void)
     values[MCA_BTL_XS_PATH_STATES]
         = (mca_base_var_enum_value_t){MCA_BTL_XS_PATH_STATES, "none"};
     values[MCA_BTL_XS_PATH_STATES + 1] = (mca_base_var_enum_value_t){0, NULL};
-    if (OPAL_SUCCESS != mca_base_var_enum_create("btl_xs_peer_path", values, &names)) {
-        return;
-    }
-    (void) mca_base_component_pvar_register(
-        &mca_btl_xs_component.super.btl_version, "peer_path",
+    mca_btl_xs_counters_register_peers(
+        "peer_path",
         "Path that fragments to each rank of MPI_COMM_WORLD take now: tcp; offered (TCP, and a "
         "ring has been offered); xs (a ring); resync (TCP, after the end of a ring); none (there "
         "is no connection by xs)",
-        OPAL_INFO_LVL_4, MCA_BASE_PVAR_CLASS_STATE, MCA_BASE_VAR_TYPE_INT, names,
+        values, mca_btl_xs_counters_path);
+    mca_btl_xs_counters_register_peers(
+        "peer_held", "Whether this process holds each rank of MPI_COMM_WORLD on TCP", yes_no,
+        mca_btl_xs_counters_held);
+    (void) mca_base_component_pvar_register(
+        &mca_btl_xs_component.super.btl_version, "rings",
+        "Rings of shared memory that there are, to and from all peers. 0 when all are held and "
+        "have heard of it",
+        OPAL_INFO_LVL_4, MCA_BASE_PVAR_CLASS_LEVEL, MCA_BASE_VAR_TYPE_UNSIGNED_INT, NULL,
         MCA_BASE_VAR_BIND_NO_OBJECT, MCA_BASE_PVAR_FLAG_READONLY | MCA_BASE_PVAR_FLAG_CONTINUOUS,
-        mca_btl_xs_counters_paths, NULL, mca_btl_xs_counters_paths_notify, NULL);
-    OBJ_RELEASE(names);
+        mca_btl_xs_counters_rings, NULL, NULL, NULL);
 }
 
 void mca_btl_xs_counters_register(void)
@@ -131,7 +174,7 @@ void mca_btl_xs_counters_register(void)
             MCA_BASE_PVAR_FLAG_READONLY | MCA_BASE_PVAR_FLAG_CONTINUOUS, mca_btl_xs_counters_sum,
             NULL, NULL, (void *) &mca_btl_xs_counters[i]);
     }
-    mca_btl_xs_counters_register_paths();
+    mca_btl_xs_counters_register_states();
 }
 
 void mca_btl_xs_counters_open(void)
@@ -155,17 +198,27 @@ void mca_btl_xs_counters_keep(const mca_btl_xs_endpoint_t *endpoint)
     }
 }
 
-void mca_btl_xs_counters_report(const mca_btl_xs_endpoint_t *endpoint)
+void mca_btl_xs_counters_text(const mca_btl_xs_counters_t *counters,
+                              char text[MCA_BTL_XS_COUNTERS_TEXT])
 {
-    char text[1024] = "";
     size_t length = 0;
 
-    for (size_t i = 0; i < MCA_BTL_XS_COUNTERS && length < sizeof(text); i++) {
+    text[0] = '\0';
+    for (size_t i = 0; i < MCA_BTL_XS_COUNTERS && length < MCA_BTL_XS_COUNTERS_TEXT; i++) {
         const mca_btl_xs_counter_t *counter = &mca_btl_xs_counters[i];
+        uint64_t value = NULL == counters ? mca_btl_xs_counters_total(counter)
+                                          : mca_btl_xs_counters_value(counters, counter);
 
-        length += snprintf(text + length, sizeof(text) - length, " %s=%lu", counter->name,
-                           (unsigned long) mca_btl_xs_counters_value(&endpoint->counters, counter));
+        length += snprintf(text + length, MCA_BTL_XS_COUNTERS_TEXT - length, " %s=%lu",
+                           counter->name, (unsigned long) value);
     }
+}
+
+void mca_btl_xs_counters_report(const mca_btl_xs_endpoint_t *endpoint)
+{
+    char text[MCA_BTL_XS_COUNTERS_TEXT];
+
+    mca_btl_xs_counters_text(&endpoint->counters, text);
     MCA_BTL_XS_VERBOSE(MCA_BTL_XS_VERBOSE_PATH, "%s:%s",
                        OPAL_NAME_PRINT(endpoint->proc->proc_name), text);
 }

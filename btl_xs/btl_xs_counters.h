@@ -39,6 +39,11 @@ void mca_btl_xs_counters_close(void);
 /* A peer leaves; its part of the sums stays. The component's lock is held. */
 void mca_btl_xs_counters_keep(const struct mca_btl_base_endpoint_t *endpoint);
 
+/* " NAME=VALUE ..." of some counters, or, with NULL, of the sums. */
+#define MCA_BTL_XS_COUNTERS_TEXT 1024
+void mca_btl_xs_counters_text(const mca_btl_xs_counters_t *counters,
+                              char text[MCA_BTL_XS_COUNTERS_TEXT]);
+
 /* Says what has been counted for a peer. */
 void mca_btl_xs_counters_report(const struct mca_btl_base_endpoint_t *endpoint);
 

@@ -5,6 +5,7 @@
 
 #include "opal/util/show_help.h"
 
+#include "btl_xs_control.h"
 #include "btl_xs_progress.h"
 #include "btl_xs_receive.h"
 #include "btl_xs_send.h"
@@ -112,6 +113,7 @@ static mca_btl_xs_endpoint_t *mca_btl_xs_endpoint_create(opal_proc_t *proc)
         return NULL;
     }
     endpoint->proc = proc;
+    endpoint->held = mca_btl_xs_control_wanted(endpoint);
     endpoint->link_count = mca_btl_xs_tcp_add_proc(proc, &endpoint->links);
     if (0 == endpoint->link_count) {
         OBJ_RELEASE(endpoint);
@@ -137,6 +139,17 @@ mca_btl_xs_endpoint_t *mca_btl_xs_endpoint_get(opal_proc_t *proc)
     if (NULL == endpoint && mca_btl_xs_endpoint_possible(proc)) {
         endpoint = mca_btl_xs_endpoint_create(proc);
     }
+    OPAL_THREAD_UNLOCK(&mca_btl_xs_component.lock);
+    return endpoint;
+}
+
+mca_btl_xs_endpoint_t *mca_btl_xs_endpoint_known(opal_process_name_t name)
+{
+    mca_btl_xs_endpoint_t *endpoint = NULL;
+
+    OPAL_THREAD_LOCK(&mca_btl_xs_component.lock);
+    (void) opal_hash_table_get_value_uint64(&mca_btl_xs_component.by_name,
+                                            mca_btl_xs_endpoint_key(name), (void **) &endpoint);
     OPAL_THREAD_UNLOCK(&mca_btl_xs_component.lock);
     return endpoint;
 }
@@ -216,7 +229,7 @@ void mca_btl_xs_endpoint_put(mca_btl_xs_endpoint_t *endpoint)
         mca_btl_xs_endpoint_progress();
         mca_btl_xs_send_pending(endpoint);
     }
-    if (endpoint->contacted) {
+    if (endpoint->contacted || endpoint->met) {
         mca_btl_xs_endpoint_leave(endpoint);
     }
     mca_btl_xs_counters_report(endpoint);

@@ -26,6 +26,7 @@ struct mca_btl_base_endpoint_t {
     unsigned int next_link;
     opal_mutex_t lock;
     mca_btl_xs_counters_t counters;
+    bool met;  /**< something has been said to it, or by it, over TCP */
     bool lost; /**< a TCP connection has failed, which has been said */
     bool quiet;    /**< nothing is sent to it any more: it has left, or we are leaving */
     bool released; /**< nothing more comes from it: it has said BYE, or BYE_TOO */
@@ -61,6 +62,9 @@ struct mca_btl_base_endpoint_t {
     size_t rx_silent_bytes;
 
     /* whether to use rings */
+    bool hold;                /**< the user wants this peer held on TCP */
+    bool held;                /**< it is, for this reason or another */
+    uint64_t turns;           /**< how often held has changed */
     bool contacted;           /**< there has been traffic */
     uint64_t told_epoch;      /**< of this domain, last HELLO sent; 0: none */
     bool peer_available;
@@ -93,6 +97,9 @@ mca_btl_xs_endpoint_t *mca_btl_xs_endpoint_get(opal_proc_t *proc);
 
 /* ... by its name, as it has sent something. */
 mca_btl_xs_endpoint_t *mca_btl_xs_endpoint_find(opal_process_name_t name);
+
+/* ... by its name, if it is there. */
+mca_btl_xs_endpoint_t *mca_btl_xs_endpoint_known(opal_process_name_t name);
 
 /* Sends what can still be sent, and frees it. */
 void mca_btl_xs_endpoint_put(mca_btl_xs_endpoint_t *endpoint);

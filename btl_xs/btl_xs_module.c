@@ -6,6 +6,7 @@
 #include "opal/mca/btl/base/btl_base_error.h"
 
 #include "btl_xs_endpoint.h"
+#include "btl_xs_gate.h"
 #include "btl_xs_host.h"
 #include "btl_xs_send.h"
 
@@ -144,6 +145,7 @@ static int mca_btl_xs_register_error(mca_btl_base_module_t *btl,
 static int mca_btl_xs_finalize(mca_btl_base_module_t *btl)
 {
     mca_btl_xs_component.ended = true;
+    mca_btl_xs_gate_close();
     while (!opal_list_is_empty(&mca_btl_xs_component.endpoints)) {
         mca_btl_xs_endpoint_put(
             (mca_btl_xs_endpoint_t *) opal_list_get_first(&mca_btl_xs_component.endpoints));

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "btl_xs_path.h"
 
+#include "btl_xs_bus.h"
 #include "btl_xs_host.h"
 #include "btl_xs_progress.h"
 #include "btl_xs_receive.h"
@@ -64,11 +65,17 @@ bool mca_btl_xs_path_event(mca_btl_xs_endpoint_t *endpoint, mca_btl_xs_event_t e
     return true;
 }
 
+/* Rises whenever what has been said to this peer is void. */
+static uint64_t mca_btl_xs_path_epoch(const mca_btl_xs_endpoint_t *endpoint)
+{
+    return mca_btl_xs_host.epoch + endpoint->turns;
+}
+
 static void mca_btl_xs_path_say_hello(mca_btl_xs_endpoint_t *endpoint)
 {
-    mca_btl_xs_hello_t hello = {.epoch = mca_btl_xs_host.epoch,
+    mca_btl_xs_hello_t hello = {.epoch = mca_btl_xs_path_epoch(endpoint),
                                 .domid = mca_btl_xs_host.domid,
-                                .available = mca_btl_xs_host.available};
+                                .available = mca_btl_xs_host.available && !endpoint->held};
 
     memcpy(hello.host, mca_btl_xs_host.id, sizeof(hello.host));
     endpoint->told_epoch = hello.epoch;
@@ -91,16 +98,16 @@ static void mca_btl_xs_path_consider(mca_btl_xs_endpoint_t *endpoint)
     int rc;
 
     OPAL_THREAD_LOCK(&endpoint->lock);
-    if (MCA_BTL_XS_PATH_TCP != endpoint->tx_path || endpoint->quiet
+    if (MCA_BTL_XS_PATH_TCP != endpoint->tx_path || endpoint->quiet || endpoint->held
         || !mca_btl_xs_host.available || !endpoint->peer_available
         || endpoint->peer_domid == mca_btl_xs_host.domid
         || mca_btl_xs_host_differs(endpoint->peer_host)
-        || (endpoint->tried_epoch == mca_btl_xs_host.epoch
+        || (endpoint->tried_epoch == mca_btl_xs_path_epoch(endpoint)
             && endpoint->tried_peer_epoch == endpoint->peer_epoch)) {
         OPAL_THREAD_UNLOCK(&endpoint->lock);
         return;
     }
-    endpoint->tried_epoch = mca_btl_xs_host.epoch;
+    endpoint->tried_epoch = mca_btl_xs_path_epoch(endpoint);
     endpoint->tried_peer_epoch = endpoint->peer_epoch;
     endpoint->counters.probes++;
     rc = mca_btl_xs_ring_offer(endpoint->peer_domid, mca_btl_xs_component.ring_size, offer.offer,
@@ -156,6 +163,16 @@ void mca_btl_xs_path_host_named(mca_btl_xs_endpoint_t *endpoint)
     mca_btl_xs_component_talk_later(endpoint);
 }
 
+void mca_btl_xs_path_held_changed(mca_btl_xs_endpoint_t *endpoint)
+{
+    endpoint->hello_due = endpoint->contacted;
+    if (endpoint->held) {
+        mca_btl_xs_path_revoke(endpoint);
+    } else {
+        mca_btl_xs_component_talk_later(endpoint);
+    }
+}
+
 /* The peer has left. It wants nothing more, so whatever waits for it is done. */
 static void mca_btl_xs_path_left(mca_btl_xs_endpoint_t *endpoint)
 {
@@ -186,7 +203,8 @@ static void mca_btl_xs_path_hello(mca_btl_xs_endpoint_t *endpoint, const mca_btl
         /* Perhaps we hear of it here before our own kernel does. */
         mca_btl_xs_path_revoke(endpoint);
     }
-    if (mca_btl_xs_host.available && endpoint->told_epoch != mca_btl_xs_host.epoch) {
+    if (mca_btl_xs_host.available
+        && endpoint->told_epoch != mca_btl_xs_path_epoch(endpoint)) {
         endpoint->hello_due = true;
     }
     mca_btl_xs_component_talk_later(endpoint);
@@ -219,6 +237,12 @@ void mca_btl_xs_path_told(mca_btl_xs_endpoint_t *endpoint, const mca_btl_xs_hdr_
                                    [MCA_BTL_XS_BYE] = 0,
                                    [MCA_BTL_XS_BYE_TOO] = 0};
 
+    endpoint->met = true;
+    if (MCA_BTL_XS_REQUEST == hdr->kind || MCA_BTL_XS_ANSWER == hdr->kind) {
+        mca_btl_xs_send_covered(endpoint, hdr->covered);
+        mca_btl_xs_bus_came(hdr->kind, endpoint->proc->proc_name, body, hdr->size);
+        return;
+    }
     if (hdr->kind < MCA_BTL_XS_COVER || hdr->kind > MCA_BTL_XS_BYE_TOO
         || hdr->size != sizes[hdr->kind]) {
         MCA_BTL_XS_VERBOSE(0, "%s: frame of kind %d with %u bytes has been dropped",

@@ -63,6 +63,9 @@ void mca_btl_xs_path_host_changed(struct mca_btl_base_endpoint_t *endpoint);
 /* dom0 has said which host this is; nothing else has changed. */
 void mca_btl_xs_path_host_named(struct mca_btl_base_endpoint_t *endpoint);
 
+/* The peer is held on TCP from now on, or no longer (btl_xs_control.h). */
+void mca_btl_xs_path_held_changed(struct mca_btl_base_endpoint_t *endpoint);
+
 END_C_DECLS
 
 #endif /* MCA_BTL_XS_PATH_H */

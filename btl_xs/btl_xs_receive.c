@@ -165,7 +165,7 @@ static void mca_btl_xs_receive_offer(mca_btl_xs_endpoint_t *endpoint)
     endpoint->rx_offered = false;
     /* The peer makes one ring at a time, so it has given up the one before. */
     mca_btl_xs_receive_forget(endpoint, true);
-    answer.reason = mca_btl_xs_component.enable
+    answer.reason = mca_btl_xs_component.enable && !endpoint->held
                         ? mca_btl_xs_ring_connect(endpoint->rx_offer.offer, endpoint->peer_domid,
                                                   &endpoint->rx_ring)
                         : -XSOCK_EUNAVAILABLE;

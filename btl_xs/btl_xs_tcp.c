@@ -306,6 +306,7 @@ void mca_btl_xs_tcp_tell(mca_btl_xs_endpoint_t *endpoint, int kind, const void *
     if (OPAL_UNLIKELY(endpoint->quiet)) {
         return;
     }
+    endpoint->met = true;
     frag = mca_btl_xs_frag_alloc(size, MCA_BTL_DES_FLAGS_BTL_OWNERSHIP);
     if (OPAL_UNLIKELY(NULL == frag)) {
         return;

@@ -10,7 +10,7 @@
 
 #include <xensocket.h>
 
-#define MCA_BTL_XS_WIRE_VERSION 2
+#define MCA_BTL_XS_WIRE_VERSION 3
 
 /* Tag of all that xs sends through the wrapped tcp component; used by nobody else. */
 #define MCA_BTL_XS_TCP_TAG (MCA_BTL_TAG_BTL + 0x1c)
@@ -28,6 +28,8 @@ enum mca_btl_xs_kind_t {
     MCA_BTL_XS_REFUSE,   /* it has not: mca_btl_xs_answer_t */
     MCA_BTL_XS_BYE,      /* the sender leaves: it has all that it will ever want */
     MCA_BTL_XS_BYE_TOO,  /* answer to BYE: the sender sends nothing more */
+    MCA_BTL_XS_REQUEST,  /* a command of the user's: text (btl_xs_command.h) */
+    MCA_BTL_XS_ANSWER,   /* ... and what has become of it */
 };
 
 /* Flag of a DATA frame: the sender waits for this fragment to be covered. */

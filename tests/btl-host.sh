@@ -70,6 +70,7 @@ prepare()
 	lab chroot sh -ec "
 		make -s -C tests/mpi OUT=/src/build/$SUITE/mpi
 		make -s -C btl_xs OUT=/src/build/$SUITE/btl
+		make -s -C userlib OUT=/src/build/$SUITE/userlib
 		make -s -C tests/btl OUT=/src/build/$SUITE/btl-fake" || fail "$SUITE: does not compile"
 	# Debian 12 forbids this one, but its other one needs hardware.
 	# shellcheck disable=SC2034 # for tests

@@ -42,6 +42,10 @@
 
 #define PAGE ((size_t)XSOCK_PAGE_SIZE)
 #define RINGS 256
+#define FAMILY 19
+
+#define STRING_OF(text) #text
+#define STRING(text) STRING_OF(text)
 
 /* The page behind the data pages, which a mapping does not show. */
 struct secret {
@@ -78,12 +82,15 @@ static void __attribute__((destructor)) tell(void)
 		fprintf(stderr, "FAKEXEN vain=%lu\n", vain);
 }
 
+int __real_bind(int fd, const struct sockaddr *addr, socklen_t length);
+int __real_getsockopt(int fd, int level, int name, void *value, socklen_t *length);
 int __real_open(const char *path, int flags, ...);
 int __real_close(int fd);
 ssize_t __real_read(int fd, void *buf, size_t n);
 ssize_t __real_recv(int fd, void *buf, size_t n, int flags);
 void *__real_mmap(void *at, size_t length, int prot, int flags, int fd, off_t offset);
 int __real_munmap(void *at, size_t length);
+int __real_socket(int domain, int type, int protocol);
 
 static int setting(const char *name)
 {
@@ -342,7 +349,7 @@ int __wrap_open(const char *path, int flags, ...)
 	pthread_mutex_lock(&lock);
 	start();
 	if (!strcmp(path, XSOCK_SYSFS_FAMILY)) {
-		fd = present ? file_of("19\n") : fail(ENOENT);
+		fd = present ? file_of(STRING(FAMILY) "\n") : fail(ENOENT);
 	} else if (!strcmp(path, "/sys/hypervisor/type")) {
 		fd = file_of("xen\n");
 	} else if (!strcmp(path, XSOCK_DEVICE)) {
@@ -404,9 +411,8 @@ int __wrap_socket(int domain, int type, int protocol)
 	struct ring *r = NULL;
 	int i;
 
-	(void)domain;
-	(void)type;
-	(void)protocol;
+	if (domain != FAMILY)
+		return __real_socket(domain, type, protocol);
 	pthread_mutex_lock(&lock);
 	for (i = 0; i < RINGS && !r; i++)
 		if (rings[i].fd < 0)
@@ -439,7 +445,9 @@ int __wrap_getsockopt(int fd, int level, int name, void *value, socklen_t *lengt
 	struct xsock_info *info = value;
 	struct ring *r = ring_of(fd);
 
-	if (!r || level != SOL_XEN || name != XSOCK_SO_INFO || *length != sizeof(*info))
+	if (!r)
+		return __real_getsockopt(fd, level, name, value, length);
+	if (level != SOL_XEN || name != XSOCK_SO_INFO || *length != sizeof(*info))
 		return fail(EINVAL);
 	memset(info, 0, sizeof(*info));
 	info->role = (__u32)r->role;
@@ -453,9 +461,12 @@ int __wrap_bind(int fd, const struct sockaddr *addr, socklen_t length)
 	struct ring *r;
 	int err = 0;
 
-	(void)length;
 	pthread_mutex_lock(&lock);
 	r = ring_of(fd);
+	if (!r) {
+		pthread_mutex_unlock(&lock);
+		return __real_bind(fd, addr, length);
+	}
 	if (to->sxen_domid == own_domid()) {
 		err = EADDRNOTAVAIL;
 	} else if (chance(setting("FAKEXEN_NOBUFS"))) {

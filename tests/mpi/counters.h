@@ -22,6 +22,7 @@ struct counters {
 	char name[COUNTERS_MOST][COUNTERS_NAME];
 	MPI_T_pvar_handle handle[COUNTERS_MOST];
 	MPI_T_pvar_handle paths;	/* of peers, by rank */
+	MPI_T_pvar_handle rings;
 	MPI_T_enum path_names;
 	int peers;			/* 0: no component */
 };
@@ -38,9 +39,11 @@ static inline void counters_take(struct counters *c, int index)
 				&text_length, &bind, &ro, &cont, &atomic) != MPI_SUCCESS ||
 	    strncmp(name, COUNTERS_PREFIX, strlen(COUNTERS_PREFIX)))
 		return;
-	if (class == MPI_T_PVAR_CLASS_STATE) {
+	if (!strcmp(name, COUNTERS_PREFIX "peer_path")) {
 		c->path_names = names;
 		MPI_T_pvar_handle_alloc(c->session, index, NULL, &c->paths, &c->peers);
+	} else if (!strcmp(name, COUNTERS_PREFIX "rings")) {
+		MPI_T_pvar_handle_alloc(c->session, index, NULL, &c->rings, &count);
 	} else if (class == MPI_T_PVAR_CLASS_COUNTER && type == MPI_UNSIGNED_LONG_LONG &&
 		   c->count < COUNTERS_MOST) {
 		snprintf(c->name[c->count], COUNTERS_NAME, "%s", name + strlen(COUNTERS_PREFIX));
@@ -83,6 +86,36 @@ static inline uint64_t counters_get(struct counters *c, const char *name)
 			return counters_read(c, i);
 	fprintf(stderr, "counters: there is no %s\n", name);
 	exit(1);
+}
+
+/* Rings that this process has with others. */
+static inline unsigned int counters_rings(struct counters *c)
+{
+	unsigned int rings;
+
+	if (MPI_T_pvar_read(c->session, c->rings, &rings) != MPI_SUCCESS) {
+		fprintf(stderr, "counters: rings cannot be read\n");
+		exit(1);
+	}
+	return rings;
+}
+
+/* Writes a control variable; what MPI_T says of it. */
+static inline int counters_control(const char *name, int value)
+{
+	char full[COUNTERS_NAME];
+	MPI_T_cvar_handle handle;
+	int index, count, rc;
+
+	snprintf(full, sizeof(full), COUNTERS_PREFIX "%s", name);
+	if (MPI_T_cvar_get_index(full, &index) != MPI_SUCCESS ||
+	    MPI_T_cvar_handle_alloc(index, NULL, &handle, &count) != MPI_SUCCESS) {
+		fprintf(stderr, "counters: there is no %s\n", full);
+		exit(1);
+	}
+	rc = MPI_T_cvar_write(handle, &value);
+	MPI_T_cvar_handle_free(&handle);
+	return rc;
 }
 
 /* The name of the path to a rank. */

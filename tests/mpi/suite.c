@@ -888,6 +888,130 @@ static void case_counters(void)
 		bad("something else than what was sent has been counted");
 }
 
+/* A message of everybody to everybody. */
+static void everybody(uint64_t number)
+{
+	int step;
+
+	for (step = 1; step < size; step++) {
+		int to = (rank + step) % size, from = (rank + size - step) % size;
+		size_t n = pattern_size(seed_of(rank, to, number), 40000);
+		size_t want = pattern_size(seed_of(from, rank, number), 40000);
+		unsigned char *out = room(n), *in = room(want);
+		MPI_Status status;
+
+		make(out, n, rank, to, number);
+		MPI_Sendrecv(out, (int)n, MPI_BYTE, to, 19, in, (int)want, MPI_BYTE, from, 19, WORLD,
+			     &status);
+		if ((size_t)count_of(&status) != want)
+			bad("%d bytes instead of %zu", count_of(&status), want);
+		check(in, want, from, rank, number);
+		free(out);
+		free(in);
+	}
+}
+
+/* Traffic until it is so on all ranks. */
+static void until(bool (*so)(void), const char *what)
+{
+	static uint64_t number = 1000;
+	double start = MPI_Wtime();
+	int there = 0;
+
+	while (!there) {
+		int here;
+
+		everybody(number++);
+		here = so();
+		MPI_Allreduce(&here, &there, 1, MPI_INT, MPI_MIN, WORLD);
+		if (MPI_Wtime() - start > 60)
+			bad("%s: not within a minute", what);
+	}
+}
+
+static bool path_is(int peer, const char *want)
+{
+	char path[COUNTERS_NAME];
+
+	return !strcmp(counters_path(&counters, peer, path), want);
+}
+
+/* Ranks 0 and 1 on TCP if @apart, all others on rings. */
+static bool paths_are(bool apart)
+{
+	int peer;
+
+	for (peer = 0; peer < size; peer++)
+		if (peer != rank && !path_is(peer, apart && peer + rank == 1 ? "tcp" : "xs"))
+			return false;
+	return counters_rings(&counters) == 2 * (unsigned int)(size - 1 - (apart && rank < 2));
+}
+
+static bool pair_is_held(void)
+{
+	return paths_are(true);
+}
+
+static bool nobody_is_held(void)
+{
+	return paths_are(false);
+}
+
+static bool no_rings(void)
+{
+	return !counters_rings(&counters);
+}
+
+static void control(const char *variable, int value)
+{
+	if (counters_control(variable, value) != MPI_SUCCESS)
+		bad("%s cannot be set to %d", variable, value);
+}
+
+/* Peers are held on TCP and released, from inside the job. */
+static void case_hold(void)
+{
+	enum { ROUNDS = 100 };
+	uint64_t probes, frags;
+	int i;
+
+	until(nobody_is_held, "rings at the beginning");
+	if (!rank) {
+		if (counters_control("hold_peer", size) == MPI_SUCCESS ||
+		    counters_control("hold_peer", 0) == MPI_SUCCESS ||
+		    counters_control("hold", 2) == MPI_SUCCESS)
+			bad("a value without sense is taken");
+		control("hold_peer", 1);
+		control("hold_peer", 1);
+	}
+	until(pair_is_held, "a pair is held");
+	control("hold", 1);
+	until(no_rings, "all are held");
+	probes = counters_get(&counters, "probes");
+	frags = counters_get(&counters, "xs_frags");
+	if (!rank)
+		control("release_peer", 1);
+	for (i = 0; i < 5; i++)
+		everybody(i);
+	if (counters_rings(&counters) || counters_get(&counters, "probes") != probes ||
+	    counters_get(&counters, "xs_frags") != frags)
+		bad("there are rings although all are held");
+	control("hold", 0);
+	until(nobody_is_held, "all are released");
+	/* Each at its own time. */
+	for (i = 0; i < ROUNDS; i++) {
+		uint64_t choice = mix(pass ^ (uint64_t)(i * size + rank));
+
+		if (choice % 4 == 0)
+			control("hold", (int)(choice >> 8 & 1));
+		else if (choice % 4 == 1)
+			control(choice >> 8 & 1 ? "hold_peer" : "release_peer", (rank + 1) % size);
+		everybody(ROUNDS + i);
+	}
+	control("hold", 0);
+	until(nobody_is_held, "all are released at the end");
+}
+
 /* Messages that are on their way when their sender ends; has to be the last. */
 static void case_finalize(void)
 {
@@ -936,6 +1060,7 @@ static const struct {
 	{ "threads", case_threads, true },
 	{ "spawn", case_spawn, true },
 	{ "counters", case_counters, true },
+	{ "hold", case_hold, true },
 	{ "silent", case_silent, true },
 	{ "abort", case_abort, true },
 	{ "quit", case_quit, true },

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Commands to the processes of a job, from outside: what xs-btlctl(1) wants.
+ *
+ * It talks to a socket of any process (btl_xs_gate.c), which passes the request on to all
+ * by the bus, and their answers back.
+ *
+ *	request		ID RANKS VERB [ARGUMENT...]
+ *	answer		ID STATE TEXT
+ *
+ * ID is the gate's, a word; RANKS is "*" or like "0,3-5".
+ */
+#ifndef MCA_BTL_XS_COMMAND_H
+#define MCA_BTL_XS_COMMAND_H
+
+#include "btl_xs.h"
+
+BEGIN_C_DECLS
+
+/* Begins to listen to commands. @answered: a process of this job has answered to us. */
+void mca_btl_xs_command_open(void (*answered)(uint32_t rank, const char *id, const char *text));
+void mca_btl_xs_command_close(void);
+
+/* Sends a command to all processes of the job. */
+void mca_btl_xs_command_ask(const char *id, const char *request);
+
+END_C_DECLS
+
+#endif /* MCA_BTL_XS_COMMAND_H */

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The socket by which commands come in: one for each process, in the session directory of
+ * its job, for its user and root only. Lines of text:
+ *
+ *	gate	xs-btlctl 1 RANK SIZE PID JOB		when somebody has connected
+ *	tool	ID RANKS VERB [ARGUMENT...]		ID is a number
+ *	gate	ID RANK STATE TEXT			answers (btl_xs_command.h), as they come
+ *
+ * A gate is open while its process is inside MPI, and so are the answers; a tool that gets
+ * no greeting tries another one.
+ */
+#ifndef MCA_BTL_XS_GATE_H
+#define MCA_BTL_XS_GATE_H
+
+/* Nobody need know if it cannot be opened, except at verbose level 10. */
+void mca_btl_xs_gate_open(void);
+void mca_btl_xs_gate_close(void);
+
+#endif /* MCA_BTL_XS_GATE_H */
