@@ -4,6 +4,8 @@
 # shared memory made by tests/btl/fakexen.c, everything above is what runs in guests.
 # SPDX-License-Identifier: BSD-3-Clause
 
+# shellcheck disable=SC2154 # "programs" and "out" are those of btl-host.sh
+
 # shared_memory: the transport of Open MPI's own inside one machine.
 shared_memory()
 {
@@ -29,7 +31,7 @@ instructions()
 system_calls()
 {
 	local trace=build/$SUITE/counts-trace
-	rm -rf "$TOP/$trace"
+	rm -rf "${TOP:?}/$trace"
 	mkdir -p "$TOP/$trace"
 	BTL=$1,self job btl-fake 2 --mca mpi_yield_when_idle 0 strace -ff -o "/src/$trace/rank" \
 		"$programs/counts" --size "$2" > /dev/null

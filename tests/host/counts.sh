@@ -7,6 +7,7 @@
 
 . "$(dirname "$0")/../lib.sh"
 . "$(dirname "$0")/../btl-host.sh"
+# shellcheck source=../bench/counts.sh
 . "$TESTS_DIR/bench/counts.sh"
 
 for SUITE in ${SUITES:-trixie bookworm}; do
