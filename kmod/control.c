@@ -72,9 +72,11 @@ void xsock_set_host(const uuid_t *uuid)
 	mutex_unlock(&control_lock);
 }
 
-void xsock_epoch_raise(void)
+/* The domain has been suspended and runs again, on the host with this identity. */
+void xsock_epoch_raise(const uuid_t *uuid)
 {
 	mutex_lock(&control_lock);
+	uuid_copy(&host, uuid);
 	epoch++;
 	xsock_changed();
 	mutex_unlock(&control_lock);

@@ -34,6 +34,7 @@ static void xsock_host_fired(struct xenbus_watch *watch, const char *path, const
 static DECLARE_WORK(host_work, xsock_host_work);
 static DECLARE_DELAYED_WORK(lease, xsock_lease_over);
 static DEFINE_SPINLOCK(open_lock);
+static DEFINE_MUTEX(identity_lock);	/* who reads the host's identity last, sets it last */
 static bool host_open;		/* under open_lock: host_work may be queued */
 static u32 lease_id;		/* host_work only: the quiesce that the lease belongs to */
 static struct xenbus_watch watches[] = {
@@ -70,17 +71,43 @@ static char *xsock_host_read(const char *node)
 	return IS_ERR(text) && PTR_ERR(text) == -ENOENT ? NULL : text;
 }
 
-static void xsock_host_identity(void)
+/* What dom0 has written, all zero if it is no UUID; an error if xenstore does not say. */
+static int xsock_host_identity(uuid_t *host)
 {
 	char *text = xsock_host_read("host");
+
+	uuid_copy(host, &uuid_null);
+	if (IS_ERR(text))
+		return PTR_ERR(text);
+	if (text && (strlen(text) != UUID_STRING_LEN || uuid_parse(text, host)))
+		uuid_copy(host, &uuid_null);
+	kfree(text);
+	return 0;
+}
+
+static void xsock_host_look(void)
+{
 	uuid_t host;
 
-	if (IS_ERR(text))
-		return;
-	if (!text || strlen(text) != UUID_STRING_LEN || uuid_parse(text, &host))
-		uuid_copy(&host, &uuid_null);
-	kfree(text);
-	xsock_set_host(&host);
+	mutex_lock(&identity_lock);
+	if (!xsock_host_identity(&host))
+		xsock_set_host(&host);
+	mutex_unlock(&identity_lock);
+}
+
+/*
+ * The domain runs again, perhaps elsewhere. Nobody sees the new epoch with the host from
+ * before, or with none where dom0 has told it: who tries to reach others at each new epoch
+ * would try those of another host, too. Xenstore answers here: it has been resumed before.
+ */
+void xsock_host_resumed(void)
+{
+	uuid_t host;
+
+	mutex_lock(&identity_lock);
+	xsock_host_identity(&host);
+	xsock_epoch_raise(&host);
+	mutex_unlock(&identity_lock);
 }
 
 /* Does what is asked for; returns false if it is nothing that can be asked for. */
@@ -114,7 +141,7 @@ static void xsock_host_work(struct work_struct *work)
 	char *text;
 	u32 id = 0;
 
-	xsock_host_identity();
+	xsock_host_look();
 	text = xsock_host_read("request");
 	if (IS_ERR(text))
 		return;

@@ -34,8 +34,9 @@
  *	    i_mmap_rwsem	zapping user mappings
  *	    ring->ev_lock	what the interrupt handler uses; spinlock, irqs off
  *	  xsock_rings_lock	list of rings, charges, rx_ref; nothing is taken inside but ev_lock
- *	control_lock		(control.c) quiesced or not, epoch, host
- *	  open_lock		(host.c) whether its work may be queued; nothing is taken inside
+ *	identity_lock		(host.c) reading the host's identity, and setting it
+ *	  control_lock		(control.c) quiesced or not, epoch, host
+ *	    open_lock		(host.c) whether its work may be queued; nothing is taken inside
  *
  * Page faults take ring->lock under mmap_lock. Therefore nobody touches user
  * memory under ring->lock except with page faults disabled (tx.c, rx.c); this

@@ -36,8 +36,7 @@ static int xsock_freeze(struct device *dev)
 static int xsock_resumed(struct device *dev)
 {
 	xsock_forget_domid();
-	xsock_set_host(&uuid_null);
-	xsock_epoch_raise();
+	xsock_host_resumed();
 	xsock_linger_kick(0);
 	return 0;
 }

@@ -284,13 +284,14 @@ bool xsock_quiesced(void);
 void xsock_hold(u32 who);
 void xsock_unhold(u32 who);
 void xsock_set_host(const uuid_t *uuid);
-void xsock_epoch_raise(void);
+void xsock_epoch_raise(const uuid_t *uuid);
 void xsock_linger_over(void);
 int xsock_control_init(void);
 void xsock_control_exit(void);
 
 /* host.c */
 void xsock_host_kick(void);
+void xsock_host_resumed(void);
 int xsock_host_init(void);
 void xsock_host_exit(void);
 

@@ -64,7 +64,7 @@ job_begin()
 {
 	JOB=$(mktemp)
 	lab ssh "mpi@${1%%,*}" rm -f /tmp/stop
-	JOB_LIMIT=$((1200 * SLOW)) run_job "$@" --until /tmp/stop > "$JOB" &
+	JOB_LIMIT=$((3000 * SLOW)) run_job "$@" --until /tmp/stop > "$JOB" &
 	mpirun=$!
 	trap job_leave EXIT
 	eventually 120 "the job runs" job_passed 0
@@ -112,6 +112,28 @@ on_path()
 		grep -c -x "$2")" = "$1" ]
 }
 
+# parted N: directions have left their rings N times in all.
+parted()
+{
+	[ "$(turns | grep -c ' resync ')" -ge "$1" ]
+}
+
+# apart COMMAND...: runs it, which parts the two guests of a job; together COMMAND...:
+# likewise.
+apart()
+{
+	check "$*" "$@"
+	eventually 30 "both directions are on TCP" on_path 2 tcp
+	job_goes_on "the job goes on over TCP"
+}
+
+together()
+{
+	check "$*" "$@"
+	eventually 30 "both directions are back on rings" on_path 2 xs
+	job_goes_on "the job goes on over rings"
+}
+
 # stays: lines "SENDER PEER PATH FRAGMENTS": how many each stay on xs or tcp carried,
 # but for the last.
 stays()
@@ -126,6 +148,21 @@ stays()
 			path[way] = $3 == "xs" ? "xs" : "tcp"
 			first[way] = $4
 		}'
+}
+
+# check_stays ENDED MEETINGS LEAST: ENDED is what stays said before the job was asked to
+# end: after the first meeting and MEETINGS more each direction was in turn on rings and
+# on TCP, each time for at least LEAST fragments.
+check_stays()
+{
+	local path
+	echo "$1"
+	for path in xs tcp; do
+		check_equal "each stay on $path but the last came to an end" $((2 * $2)) \
+			"$(grep -c " $path " <<< "$1")"
+		check_equal "each stay on $path carried fragments" "" \
+			"$(awk -v path="$path" -v least="$3" '$3 == path && $4 < least' <<< "$1")"
+	done
 }
 
 # job_end GUEST: asks the job to end, and asserts that it does, content.

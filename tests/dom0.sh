@@ -18,6 +18,20 @@ push_dom0()
 	rm -rf "$tree"
 }
 
+# publish_dom0 HOST...: after push_dom0: tells the guests that run where they are, and those
+# that arrive. They were made before there was a default, and so with vif-bridge: what
+# goes by that name tells them, and then is what it was.
+publish_dom0()
+{
+	local host
+	for host in "$@"; do
+		lab ssh "$host" 'cd /etc/xen/scripts && mv vif-bridge vif-bridge-alone &&
+			cp vif-xensocket vif-bridge &&
+			echo XENSOCKET_VIF_SCRIPT=vif-bridge-alone > /etc/xen/xensocket.conf &&
+			xs-hostid --publish' || fail "$host does not tell its guests who it is"
+	done
+}
+
 # xsctl GUEST ARGUMENT...
 xsctl()
 {

@@ -89,8 +89,9 @@ check_equal "the epoch has risen once more" $((epoch + 2)) "$(says g1 epoch)"
 # A guest that does not answer.
 lab ssh h1 xl pause g1
 fails 3 "nothing has been done" "xs-migrate --wait 1 --require -s false g1 h9"
+fails 1 "going on without" "xs-migrate --wait 1 -s false g1 h9"
 lab ssh h1 xl unpause g1
-eventually 10 "it hears of both requests at once" held nobody
+eventually 10 "it hears of all requests at once" held nobody
 
 # Nobody releases.
 set_node request "quiesce 77 3"
@@ -132,6 +133,19 @@ id=$(lab ssh h1 xs-hostid)
 check_equal "the host's identity is always the same" "$id" "$(lab ssh h1 xs-hostid)"
 check "dom0 tells it" lab ssh h1 xs-hostid --publish
 check_equal "the guest knows it" "$id" "$(says g1 host)"
+
+# A new epoch and the host come together: who looks at the one sees the other.
+epoch=$(($(says g1 epoch) + 1))
+lab ssh g1 '/root/xsctl watch > /tmp/changes 2>&1 < /dev/null & echo $! > /tmp/watcher'
+check "xl save -c" lab ssh h1 xl save -c g1 /dev/null
+knows()
+{
+	[ "$(says g1 epoch) $(says g1 host)" = "$epoch $id" ]
+}
+eventually 10 "after a suspend the guest knows it, too" knows
+# shellcheck disable=SC2016 # expanded in the guest
+lab ssh g1 'kill $(cat /tmp/watcher); while pgrep -x xsctl > /dev/null; do sleep 0.1; done; cat /tmp/changes'
+check_equal "which is one change" 1 "$(lab ssh g1 "grep -c '^epoch $epoch ' /tmp/changes")"
 check_module_leaves g1
 check_equal "without module, no word of it" "" "$(node version)$(node answer)"
 
@@ -141,10 +155,10 @@ check "g1 starts anew" lab create g1 --type "$type"
 domid=$(lab ssh h1 xl domid g1)
 push_kmod g1
 lab push "$TOP/build/$SUITE/userlib/xsctl" g1:/root || fail "cannot copy xsctl"
-knows()
+knows_host()
 {
 	[ "$(says g1 host)" = "$id" ]
 }
-eventually 10 "a guest that starts knows it by the hotplug script" knows
+eventually 10 "a guest that starts knows it by the hotplug script" knows_host
 check "and it has its network" lab ssh g1 true
 check_module_leaves g1
