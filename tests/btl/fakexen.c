@@ -19,6 +19,7 @@
  *	FAKEXEN_LATE_MS=N	the module is loaded N ms after the start
  *	FAKEXEN_EVENTS=1	a receiver's descriptor is readable when there is something (always
  *				so if it cannot map)
+ *	FAKEXEN_APART=1		dom0 says that each domain is on a host of its own
  *	FAKEXEN_DENIED=1	nobody may open the device
  *	FAKEXEN_VERSION=N	the module is of version N
  */
@@ -375,6 +376,8 @@ ssize_t __wrap_read(int fd, void *buf, size_t n)
 	status->state = XSOCK_CTL_RUNNING;
 	status->epoch = epoch;
 	status->domid = own_domid();
+	if (setting("FAKEXEN_APART"))
+		memcpy(status->host, &status->domid, sizeof(status->domid));
 	pthread_mutex_unlock(&lock);
 	return sizeof(*status);
 }

@@ -54,6 +54,10 @@ for SUITE in ${SUITES:-trixie bookworm}; do
 		--seconds 3 random
 	positive switches tcp_frags
 
+	FAKEXEN_APART=1 FAKEXEN_EPOCH_MS=15 suite "dom0 says that they are on different hosts" btl-fake 2 \
+		"$programs/suite" random
+	check_equal "$SUITE: no ring was offered" 0 "$(total probes)"
+
 	FAKEXEN_REVOKE_MS=20 job btl-fake 3 "$programs/ring" --rounds 500 --max 262144
 	check_equal "$SUITE: rings end one by one" "RING OK rounds=500 messages=1500" \
 		"$(sed -n 's/\(RING OK .*\) bytes=.*/\1/p' <<< "$out")"
