@@ -10,6 +10,7 @@
 
 push_btl g1 g2
 load_module g1 g2
+lab ssh g1 "command -v hpcc" > /dev/null || skip "no hpcc in the images"
 
 # over_rings FRAGMENTS: asserts that all ranks of the last job together sent so many on rings.
 over_rings()
