@@ -972,10 +972,11 @@ static void control(const char *variable, int value)
 static void case_hold(void)
 {
 	enum { ROUNDS = 100 };
-	uint64_t probes, frags;
+	uint64_t probes, frags, refusals;
 	int i;
 
 	until(nobody_is_held, "rings at the beginning");
+	refusals = counters_get(&counters, "refusals");
 	if (!rank) {
 		if (counters_control("hold_peer", size) == MPI_SUCCESS ||
 		    counters_control("hold_peer", 0) == MPI_SUCCESS ||
@@ -985,6 +986,8 @@ static void case_hold(void)
 		control("hold_peer", 1);
 	}
 	until(pair_is_held, "a pair is held");
+	if (counters_get(&counters, "refusals") != refusals)
+		bad("a ring was offered to one that said that he has none");
 	control("hold", 1);
 	until(no_rings, "all are held");
 	probes = counters_get(&counters, "probes");
