@@ -22,29 +22,7 @@ static void fuzz_store(const void *address, size_t size, uint64_t value);
 #include "ring.h"
 #undef __KERNEL__
 
-#define must(cond) do {								\
-	if (!(cond)) {								\
-		fprintf(stderr, "%s:%d: does not hold: %s\n", __FILE__, __LINE__, #cond); \
-		abort();							\
-	}									\
-} while (0)
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
-
-/* What is left of the input. */
-static const uint8_t *input;
-static size_t input_left;
-
-static uint64_t take(size_t bytes)
-{
-	uint64_t value = 0;
-
-	while (bytes-- && input_left) {
-		value = value << 8 | *input++;
-		input_left--;
-	}
-	return value;
-}
+#include "input.h"
 
 /* Both pages; one of them is the own one. */
 static struct xsock_tx_page tx;
