@@ -1,7 +1,7 @@
 #!/bin/bash
 # Proves: the Open MPI component delivers everything once and in order, with and without rings, on one machine.
 # Lab: none
-# Limit: 300
+# Limit: 600
 # SPDX-License-Identifier: BSD-3-Clause
 
 . "$(dirname "$0")/../lib.sh"

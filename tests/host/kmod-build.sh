@@ -1,7 +1,7 @@
 #!/bin/bash
 # Proves: the module compiles without a warning of the compiler (W=1) or of sparse, for each suite's kernel.
 # Lab: none
-# Limit: 400
+# Limit: 600
 # SPDX-License-Identifier: BSD-3-Clause
 
 . "$(dirname "$0")/../lib.sh"

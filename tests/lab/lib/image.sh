@@ -131,9 +131,7 @@ cached()
 	local dir=$1 title=$2 free
 	shift 2
 	[ -d "$dir" ] && return 0
-	mkdir -p "$LAB_CACHE" || die "cannot write to $LAB_CACHE"
-	exec 8> "$LAB_CACHE/lock"
-	flock 8
+	cache_lock "$dir"
 	if [ ! -d "$dir" ]; then
 		cache_prune
 		free=$(df -Pm "$LAB_CACHE" | awk 'NR == 2 { print $4 }')
@@ -146,15 +144,24 @@ cached()
 	exec 8>&-
 }
 
+# cache_lock DIR: waits until nobody else makes this one; descriptor 8 has the lock.
+cache_lock()
+{
+	mkdir -p "$LAB_CACHE/locks" || die "cannot write to $LAB_CACHE"
+	exec 8> "$LAB_CACHE/locks/$(basename "$1")"
+	flock 8
+}
+
 # cache_prune: removes what nobody has used for a week, and what makers that died
-# have left. The caller holds the cache's lock.
+# have left: who still makes something holds its lock.
 cache_prune()
 {
 	local entry
 	for entry in "$LAB_CACHE"/*.new; do
-		[ ! -e "$entry" ] || in_namespace rm -rf "$entry"
+		[ ! -e "$entry" ] ||
+			(flock -n 7 && in_namespace rm -rf "$entry") 7> "$LAB_CACHE/locks/$(basename "$entry" .new)"
 	done
-	find "$LAB_CACHE" -mindepth 1 -maxdepth 1 -type d -mtime +7 |
+	find "$LAB_CACHE" -mindepth 1 -maxdepth 1 -type d -mtime +7 ! -name locks |
 		while read -r entry; do in_namespace rm -rf "$entry"; done
 }
 
