@@ -50,7 +50,7 @@ for SUITE in ${SUITES:-trixie bookworm}; do
 	has libxensocket1 "usr/lib/x86_64-linux-gnu/libxensocket.so.$version"
 	has libxensocket-dev usr/include/xensocket.h 'usr/lib/.*/libxensocket.pc' \
 		usr/share/man/man3/xsock_map.3.gz usr/share/man/man3/xsock_connect.3.gz
-	has xensocket-tools usr/bin/xscat usr/sbin/xsctl usr/share/man/man8/xsctl.8.gz \
+	has xensocket-tools usr/bin/xscat usr/bin/xs-run usr/lib/x86_64-linux-gnu/xensocket/xs-run.so usr/sbin/xsctl usr/share/man/man8/xsctl.8.gz \
 		usr/share/man/man7/xensocket.7.gz
 	has openmpi-xs 'usr/lib/.*/openmpi/lib/openmpi[0-9]+/mca_btl_xs.so' \
 		usr/share/openmpi/help-mpi-btl-xs.txt
