@@ -50,7 +50,7 @@ state="{ find / -xdev \( -path /var/log -o -path /var/cache -o -path /var/lib/ap
 	cut -d: -f1 /etc/group; dpkg-divert --list; ls /sys/module | grep xensocket; } | sort"
 both "rm -f /etc/dpkg/dpkg.cfg.d/*mmdebstrap*; $state > /tmp/before"
 
-both "DEBIAN_FRONTEND=noninteractive apt-get -q -y --no-download --no-install-recommends install /tmp/deb/*.deb"
+both "DEBIAN_FRONTEND=noninteractive apt-get -q -y --no-install-recommends install /tmp/deb/*.deb"
 both "dkms status | grep '^xensocket.*$version.*installed'"
 # As at the start of an ordinary guest.
 both 'mkdir -p /run/udev && $(ls /usr/lib/systemd/systemd-udevd /lib/systemd/systemd-udevd | head -n 1) --daemon &&
