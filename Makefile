@@ -6,7 +6,7 @@ export SUITE
 LAB = tests/lab/lab
 
 .DEFAULT_GOAL := help
-.PHONY: help all deps demo check check-full check-debug check-host check-model check-migration check-lab fuzz bench bench-counts bench-migration btl install install-dom0 clean distclean
+.PHONY: help all deps demo check check-full check-debug check-host check-model check-migration check-lab fuzz bench bench-counts bench-migration btl install install-dom0 clean distclean deb dist
 
 help:
 	@echo 'make demo        MPI over TCP and xensockets between two Xen guests, and a live migration'
@@ -26,6 +26,8 @@ help:
 	@echo 'make bench-migration how long a job stands still when a guest migrates (ROUNDS=3)'
 	@echo 'make install     library, tools and Open MPI component (DESTDIR=, PREFIX=), built here'
 	@echo 'make install-dom0 commands and hotplug script for dom0 (DESTDIR=, PREFIX=)'
+	@echo 'make deb         Debian packages for SUITE, below build/SUITE/deb/'
+	@echo 'make dist        the sources of the last commit as build/xensocket-VERSION.tar.gz'
 	@echo 'make clean       remove what was built; the image cache stays'
 	@echo 'make distclean   end this checkout'"'"'s labs and remove the image cache too'
 
@@ -95,6 +97,34 @@ install:
 
 install-dom0:
 	@$(MAKE) -C xen-scripts install
+
+# The version of all parts stands in one place.
+VERSION = $(shell sed -n 's/^.define XSOCK_RELEASE[^"]*"\(.*\)"/\1/p' kmod/uapi/xensocket.h)
+
+dist:
+	@mkdir -p build
+	@git archive --prefix=xensocket-$(VERSION)/ -o build/xensocket-$(VERSION).tar.gz HEAD
+	@echo build/xensocket-$(VERSION).tar.gz
+
+# In the suite's build root, from a copy, with a version of the suite's own. What belongs to
+# the sources git knows; an unpacked tarball is all sources.
+DEB = build/$(SUITE)/deb
+deb: deps
+	@rm -rf $(DEB) && mkdir -p $(DEB)/xensocket
+	@{ git ls-files -z --cached --others --exclude-standard 2> /dev/null | grep -z . || \
+		find . -path ./build -prune -o ! -type d -print0; } | \
+		tar -c --null -T - | tar -x -C $(DEB)/xensocket
+	@$(LAB) chroot make -s deb-in-root
+	@ls $(DEB)/*.deb
+
+.PHONY: deb-in-root
+deb-in-root:
+	@. /etc/os-release && cd $(DEB)/xensocket && \
+	sed -i "1s/(\(.*\)) [a-z]*;/(\1~deb$${VERSION_ID}u1) $$VERSION_CODENAME;/" debian/changelog && \
+	{ env -u MAKEFLAGS -u MAKELEVEL -u SUITE HOME=/tmp LC_ALL=C.UTF-8 dpkg-buildpackage --no-sign \
+		--ignore-builtin-builddeps > ../log 2>&1 || \
+		{ tail -n 30 ../log; exit 1; }; }
+	@rm -rf $(DEB)/xensocket
 
 clean:
 	rm -rf build

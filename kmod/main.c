@@ -159,4 +159,4 @@ module_exit(xsock_exit);
 MODULE_DESCRIPTION("Grant table sockets between Xen domains");
 MODULE_AUTHOR("xensocket developers");
 MODULE_LICENSE("GPL");
-MODULE_VERSION("1");
+MODULE_VERSION(XSOCK_RELEASE);

@@ -17,6 +17,9 @@
 #include <linux/ioctl.h>
 #include <linux/types.h>
 
+/* The release of all parts; the one place where it stands. */
+#define XSOCK_RELEASE		"1.0"
+
 /* Default family number; the one in use is in sysfs, see XSOCK_SYSFS_FAMILY. */
 #define AF_XEN_DEFAULT		19
 #define XSOCK_SYSFS_FAMILY	"/sys/module/xensocket/parameters/family"

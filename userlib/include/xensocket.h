@@ -35,7 +35,7 @@
 extern "C" {
 #endif
 
-#define XSOCK_LIB_VERSION	"1.0"
+#define XSOCK_LIB_VERSION	XSOCK_RELEASE
 
 /* ---- errors ---- */
 

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A TCP program for tests of xs-run, strict about what it sees of its socket.
+ *
+ *	peer serve ADDRESS PORT DELAY		one connection, accepted after DELAY s: says
+ *						"hello" first, then echoes to the end
+ *	peer call ADDRESS PORT BYTES [now]	calls it; now: without waiting. Checks the echo.
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netdb.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+static void check(int good, const char *what)
+{
+	if (!good) {
+		printf("peer: %s: %s\n", what, strerror(errno));
+		exit(1);
+	}
+}
+
+/* Who it is connected to, what it says it is. */
+static void looks_like_tcp(int fd, const struct addrinfo *wanted)
+{
+	struct sockaddr_storage address;
+	struct tcp_info info;
+	socklen_t len = sizeof(address);
+	int on = 1;
+
+	check(!getpeername(fd, (struct sockaddr *)&address, &len) &&
+	      address.ss_family == wanted->ai_family && len == wanted->ai_addrlen, "getpeername");
+	if (wanted->ai_flags)
+		check(!memcmp((char *)&address + 2, (char *)wanted->ai_addr + 2, 6), "it is another peer");
+	len = sizeof(address);
+	check(!getsockname(fd, (struct sockaddr *)&address, &len) &&
+	      address.ss_family == wanted->ai_family && ((struct sockaddr_in *)&address)->sin_port,
+	      "getsockname");
+	check(!setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)), "TCP_NODELAY");
+	len = sizeof(info);
+	check(!getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) &&
+	      info.tcpi_state == TCP_ESTABLISHED, "TCP_INFO");
+	len = sizeof(on);
+	check(!getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &on, &len) && on == wanted->ai_family, "SO_DOMAIN");
+	check(!getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &on, &len) && on == IPPROTO_TCP, "SO_PROTOCOL");
+}
+
+static int serve(struct addrinfo *to, int delay)
+{
+	int s = socket(to->ai_family, SOCK_STREAM, 0), on = 1, fd;
+	char bytes[10000];
+	ssize_t n;
+
+	setsockopt(s, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	check(!bind(s, to->ai_addr, to->ai_addrlen) && !listen(s, 5), "listen");
+	puts("ready");
+	fflush(stdout);
+	sleep((unsigned int)delay);
+	fd = accept(s, NULL, NULL);
+	check(fd >= 0, "accept");
+	to->ai_flags = 0;
+	looks_like_tcp(fd, to);
+	check(write(fd, "hello", 5) == 5, "write");
+	while ((n = read(fd, bytes, sizeof(bytes))) > 0)
+		check(send(fd, bytes, (size_t)n, 0) == n, "send");
+	check(!n, "read");
+	return 0;
+}
+
+static unsigned char byte_at(long offset)
+{
+	return (unsigned char)(offset * 7 + offset / 251);
+}
+
+static int call(struct addrinfo *to, long bytes, int now)
+{
+	int fd = socket(to->ai_family, SOCK_STREAM | (now ? SOCK_NONBLOCK : 0), 0);
+	struct pollfd pfd = { .fd = fd, .events = POLLOUT };
+	long sent = 0, received = -5;
+	unsigned char buffer[7001];
+	ssize_t n;
+
+	check(!connect(fd, to->ai_addr, to->ai_addrlen) || errno == EINPROGRESS, "connect");
+	check(poll(&pfd, 1, 10000) == 1 && pfd.revents == POLLOUT, "poll");
+	to->ai_flags = 1;
+	looks_like_tcp(fd, to);
+	if (now)
+		check(connect(fd, to->ai_addr, to->ai_addrlen) && errno == EISCONN, "connect again");
+	fcntl(fd, F_SETFL, O_NONBLOCK);
+	while (received < bytes) {
+		pfd.events = (short)(POLLIN | (sent < bytes ? POLLOUT : 0));
+		check(poll(&pfd, 1, 20000) == 1, "poll");
+		if (pfd.revents & POLLIN) {
+			n = recv(fd, buffer, received < 0 ? (size_t)-received : sizeof(buffer), 0);
+			check(n > 0, "recv");
+			for (ssize_t i = 0; i < n; i++, received++)
+				check(buffer[i] == (received < 0 ? (unsigned char)"hello"[received + 5] :
+						    byte_at(received)), "content");
+		} else if (sent < bytes) {
+			for (n = 0; n < (ssize_t)sizeof(buffer) && sent + n < bytes; n++)
+				buffer[n] = byte_at(sent + n);
+			n = send(fd, buffer, (size_t)n, MSG_NOSIGNAL);
+			check(n > 0 || errno == EAGAIN, "send");
+			sent += n > 0 ? n : 0;
+		}
+	}
+	check(!shutdown(fd, SHUT_WR), "shutdown");
+	pfd.events = POLLIN;
+	check(poll(&pfd, 1, 20000) == 1 && !recv(fd, buffer, 1, 0), "end");
+	printf("echoed %ld\n", received);
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICHOST }, *to;
+
+	if (argc < 5 || getaddrinfo(argv[2], argv[3], &hints, &to))
+		return 2;
+	if (!strcmp(argv[1], "serve"))
+		return serve(to, atoi(argv[4]));
+	return call(to, atol(argv[4]), argc > 5);
+}

@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Between a program and the C library: see run.h. Nothing is kept here, so that fork(),
+ * dup(), exec and threads need no care; whatever fails leaves the program with TCP.
+ */
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/tcp.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#include "run.h"
+
+#define PUBLIC __attribute__((visibility("default")))
+#define REAL(function) ((__typeof__(&function))real(#function))
+
+/* How long the helper may think, in s: beyond all of its own limits. */
+#define PATIENCE 30
+
+static void *real(const char *name)
+{
+	return dlsym(RTLD_NEXT, name);
+}
+
+static int option(int fd, int level, int name)
+{
+	socklen_t len = sizeof(int);
+	int value = -1;
+
+	return REAL(getsockopt)(fd, level, name, &value, &len) ? -1 : value;
+}
+
+static bool is_tcp(int fd)
+{
+	int domain = option(fd, SOL_SOCKET, SO_DOMAIN);
+
+	return (domain == AF_INET || domain == AF_INET6) &&
+		option(fd, SOL_SOCKET, SO_PROTOCOL) == IPPROTO_TCP;
+}
+
+/* A socket that has been put in the place of one: with whom it is connected. */
+static bool is_moved(int fd, struct run_name *name)
+{
+	struct sockaddr_un address;
+	socklen_t len = sizeof(address);
+	int saved = errno;
+	bool moved;
+
+	moved = !REAL(getpeername)(fd, (struct sockaddr *)&address, &len) &&
+		address.sun_family == AF_UNIX &&
+		len == offsetof(struct sockaddr_un, sun_path) + sizeof(*name) &&
+		!memcmp(address.sun_path, RUN_NAME, sizeof(RUN_NAME));
+	if (moved)
+		memcpy(name, address.sun_path, sizeof(*name));
+	errno = saved;
+	return moved;
+}
+
+/* Asks the helper about a socket. Returns the one to use instead, or -1. */
+static int ask(enum run_kind kind, int fd, const struct sockaddr_in6 *peer)
+{
+	struct run_request request = { .kind = kind };
+	struct run_answer answer = { 0 };
+	union {
+		char bytes[CMSG_SPACE(sizeof(int))];
+		struct cmsghdr align;
+	} control = { { 0 } };
+	struct iovec iov = { &request, sizeof(request) };
+	struct msghdr message = {
+		.msg_iov = &iov, .msg_iovlen = 1,
+		.msg_control = &control, .msg_controllen = sizeof(control),
+	};
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	struct timeval patience = { .tv_sec = PATIENCE };
+	const char *helper = getenv(RUN_ENV);
+	struct cmsghdr *cmsg = CMSG_FIRSTHDR(&message);
+	int s, moved = -1;
+	ssize_t n;
+
+	if (!helper || strlen(helper) >= sizeof(address.sun_path) - 1)
+		return -1;
+	strcpy(address.sun_path + 1, helper);
+	s = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	if (s < 0)
+		return -1;
+	if (peer)
+		request.peer = *peer;
+	cmsg->cmsg_level = SOL_SOCKET;
+	cmsg->cmsg_type = SCM_RIGHTS;
+	cmsg->cmsg_len = CMSG_LEN(sizeof(int));
+	memcpy(CMSG_DATA(cmsg), &fd, sizeof(int));
+	if (REAL(setsockopt)(s, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)) ||
+	    REAL(connect)(s, (struct sockaddr *)&address,
+			  (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + strlen(helper))) ||
+	    sendmsg(s, &message, MSG_NOSIGNAL) != sizeof(request))
+		goto out;
+	iov = (struct iovec){ &answer, sizeof(answer) };
+	message.msg_controllen = sizeof(control);
+	do
+		n = recvmsg(s, &message, MSG_CMSG_CLOEXEC);
+	while (n < 0 && errno == EINTR);
+	cmsg = CMSG_FIRSTHDR(&message);
+	if (n == sizeof(answer) && answer.moved && cmsg && cmsg->cmsg_type == SCM_RIGHTS)
+		memcpy(&moved, CMSG_DATA(cmsg), sizeof(int));
+out:
+	close(s);
+	return moved;
+}
+
+/* What a program has asked of its socket, and keeps. */
+static void inherit(int to, int from)
+{
+	static const int names[] = { SO_RCVTIMEO, SO_SNDTIMEO };
+	struct timeval value;
+	socklen_t len;
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		len = sizeof(value);
+		if (!REAL(getsockopt)(from, SOL_SOCKET, names[i], &value, &len))
+			REAL(setsockopt)(to, SOL_SOCKET, names[i], &value, len);
+	}
+	fcntl(to, F_SETFL, fcntl(from, F_GETFL));
+}
+
+/* Puts @moved in the place of @fd, if there is one. */
+static bool replace(int fd, int moved)
+{
+	int flags = fcntl(fd, F_GETFD);
+	bool done;
+
+	if (moved < 0)
+		return false;
+	inherit(moved, fd);
+	done = dup3(moved, fd, flags & FD_CLOEXEC ? O_CLOEXEC : 0) == fd;
+	close(moved);
+	return done;
+}
+
+PUBLIC int listen(int fd, int backlog)
+{
+	int result = REAL(listen)(fd, backlog);
+	int saved = errno;
+
+	if (!result && is_tcp(fd))
+		ask(RUN_LISTEN, fd, NULL);
+	errno = saved;
+	return result;
+}
+
+PUBLIC int connect(int fd, const struct sockaddr *address, socklen_t len)
+{
+	struct tcp_info info;
+	socklen_t size = sizeof(info);
+	struct sockaddr_in6 peer;
+	struct run_name name;
+	int saved = errno;
+
+	if (run_address(&peer, address, len)) {
+		/* "Is it done?" */
+		if (is_moved(fd, &name)) {
+			errno = EISCONN;
+			return -1;
+		}
+		/* It might be asked again, while it is under way. */
+		if (is_tcp(fd) && !REAL(getsockopt)(fd, IPPROTO_TCP, TCP_INFO, &info, &size) &&
+		    info.tcpi_state == TCP_CLOSE && replace(fd, ask(RUN_CONNECT, fd, &peer))) {
+			errno = saved;
+			return 0;
+		}
+	}
+	errno = saved;
+	return REAL(connect)(fd, address, len);
+}
+
+static int accepted(int fd)
+{
+	int saved = errno;
+
+	if (fd >= 0 && is_tcp(fd))
+		replace(fd, ask(RUN_ACCEPT, fd, NULL));
+	errno = saved;
+	return fd;
+}
+
+PUBLIC int accept(int fd, struct sockaddr *address, socklen_t *len)
+{
+	return accepted(REAL(accept)(fd, address, len));
+}
+
+PUBLIC int accept4(int fd, struct sockaddr *address, socklen_t *len, int flags)
+{
+	return accepted(REAL(accept4)(fd, address, len, flags));
+}
+
+/* ---- that it is TCP, as far as a program can ask ---- */
+
+static void answer(void *to, socklen_t *len, const void *from, socklen_t size)
+{
+	memcpy(to, from, *len < size ? *len : size);
+	*len = size;
+}
+
+static int name_of(bool peer, int fd, struct sockaddr *address, socklen_t *len)
+{
+	struct sockaddr_storage storage;
+	struct run_name name;
+	socklen_t size;
+
+	if (is_moved(fd, &name)) {
+		size = run_sockaddr(&storage, peer ? &name.peer : &name.own, name.family);
+		answer(address, len, &storage, size);
+		return 0;
+	}
+	return peer ? REAL(getpeername)(fd, address, len) : REAL(getsockname)(fd, address, len);
+}
+
+PUBLIC int getpeername(int fd, struct sockaddr *address, socklen_t *len)
+{
+	return name_of(true, fd, address, len);
+}
+
+PUBLIC int getsockname(int fd, struct sockaddr *address, socklen_t *len)
+{
+	return name_of(false, fd, address, len);
+}
+
+static bool of_tcp(int level)
+{
+	return level == IPPROTO_TCP || level == IPPROTO_IP || level == IPPROTO_IPV6;
+}
+
+PUBLIC int setsockopt(int fd, int level, int name, const void *value, socklen_t len)
+{
+	struct run_name moved;
+
+	if (of_tcp(level) && is_moved(fd, &moved))
+		return 0;
+	return REAL(setsockopt)(fd, level, name, value, len);
+}
+
+PUBLIC int getsockopt(int fd, int level, int name, void *value, socklen_t *len)
+{
+	static const struct tcp_info info = { .tcpi_state = TCP_ESTABLISHED, .tcpi_snd_mss = 32768 };
+	static const char algorithm[16] = "xensocket";
+	struct run_name moved;
+	int number;
+
+	if (!(of_tcp(level) || (level == SOL_SOCKET && (name == SO_DOMAIN || name == SO_PROTOCOL))) ||
+	    !is_moved(fd, &moved))
+		return REAL(getsockopt)(fd, level, name, value, len);
+	if (level == IPPROTO_TCP && name == TCP_INFO) {
+		answer(value, len, &info, *len < sizeof(info) ? *len : (socklen_t)sizeof(info));
+	} else if (level == IPPROTO_TCP && name == TCP_CONGESTION) {
+		answer(value, len, algorithm, *len < sizeof(algorithm) ? *len : (socklen_t)sizeof(algorithm));
+	} else {
+		number = level == SOL_SOCKET && name == SO_DOMAIN ? moved.family :
+			level == SOL_SOCKET ? IPPROTO_TCP :
+			level == IPPROTO_TCP && name == TCP_MAXSEG ? 32768 :
+			level == IPPROTO_TCP && name == TCP_NODELAY ? 1 : 0;
+		answer(value, len, &number, sizeof(number));
+	}
+	return 0;
+}

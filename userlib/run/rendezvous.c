@@ -1,0 +1,419 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * How two helpers agree about a connection, before it is made.
+ *
+ * For a port that its program listens on, a helper listens on another one, run_side_port().
+ * Who wants to connect calls there first:
+ *
+ *	client					server
+ *	ASK port, own address			YES, if this is its client's address, or NO
+ *		xsock_upgrade(), see Documentation/upgrade.md
+ *	MAIN port				YES
+ *		the program's own connection, from that port
+ *						TAKEN, when its program has accepted it
+ *	CANCEL, if that takes too long		PLAIN, or TAKEN has been sent already
+ *
+ * A peer that knows nothing of this has the connection refused, or gets 24 bytes on a port of
+ * its own; the program's connection carries the program's bytes only. What helpers see of the
+ * addresses has to be the same, since by them the server knows the connection.
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "run.h"
+
+/* Below the ports that Linux gives to connections. */
+#define SIDE_BASE	21000
+#define SIDE_SPAN	10000
+
+/* Limits in ms: a call there; an answer; until the program there accepts. */
+#define CALL_MS		1000
+#define ANSWER_MS	5000
+#define ACCEPT_MS	2000
+/* How long, in s, somebody who would not is left alone. */
+#define REFUSED_S	30
+
+#define MAGIC		"XSRN"
+#define VERSION		1
+
+enum side_kind { ASK = 1, YES, NO, MAIN, TAKEN, CANCEL, PLAIN };
+
+struct side_message {
+	uint8_t magic[4];
+	uint8_t version;
+	uint8_t kind;
+	uint16_t port;		/* as the network has it */
+	uint8_t address[16];
+};
+
+static uint16_t side_port(uint16_t port)
+{
+	return htons((uint16_t)(SIDE_BASE + ntohs(port) % SIDE_SPAN));
+}
+
+static bool side_send(int fd, enum side_kind kind, uint16_t port, const struct in6_addr *address)
+{
+	struct side_message message = { .version = VERSION, .kind = (uint8_t)kind, .port = port };
+
+	memcpy(message.magic, MAGIC, sizeof(message.magic));
+	if (address)
+		memcpy(message.address, address, sizeof(message.address));
+	return run_send(fd, &message, sizeof(message));
+}
+
+/* 0: none, or no such message. */
+static enum side_kind side_receive(int fd, struct side_message *message, int ms)
+{
+	if (!run_receive(fd, message, sizeof(*message), ms) ||
+	    memcmp(message->magic, MAGIC, sizeof(message->magic)) || message->version != VERSION)
+		return 0;
+	return message->kind;
+}
+
+static bool names(int fd, struct sockaddr_in6 *own, struct sockaddr_in6 *peer)
+{
+	struct sockaddr_storage address;
+	socklen_t len = sizeof(address);
+
+	if (own && (getsockname(fd, (struct sockaddr *)&address, &len) ||
+		    !run_address(own, &address, len)))
+		return false;
+	len = sizeof(address);
+	return !peer || (!getpeername(fd, (struct sockaddr *)&address, &len) &&
+			 run_address(peer, &address, len));
+}
+
+static int family_of(int fd)
+{
+	socklen_t len = sizeof(int);
+	int family = 0;
+
+	getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &family, &len);
+	return family;
+}
+
+static bool same_address(const struct in6_addr *a, const void *b)
+{
+	return !memcmp(a, b, sizeof(*a));
+}
+
+/* ---- server ---- */
+
+/**
+ * struct pending - a connection that has been agreed about, and not been accepted
+ * @next: in the list
+ * @client: where it comes from
+ * @port: where it goes to
+ * @xs: xensockets for it
+ * @side: to the client's helper
+ * @taken: it has been accepted; not in the list any more
+ */
+struct pending {
+	struct pending *next;
+	struct sockaddr_in6 client;
+	uint16_t port;
+	struct xsock_pair xs;
+	int side;
+	bool taken;
+};
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static struct pending *pendings;
+static uint8_t listens[65536 / 8];
+
+static bool pending_remove(struct pending *pending)
+{
+	for (struct pending **p = &pendings; *p; p = &(*p)->next)
+		if (*p == pending) {
+			*p = pending->next;
+			return true;
+		}
+	return false;
+}
+
+static void *serve(void *argument)
+{
+	struct pending pending = { .side = (int)(intptr_t)argument };
+	struct side_message message;
+	struct sockaddr_in6 client;
+	int err;
+
+	if (side_receive(pending.side, &message, ANSWER_MS) != ASK ||
+	    !names(pending.side, NULL, &client))
+		goto out;
+	pending.port = message.port;
+	pthread_mutex_lock(&lock);
+	err = !(listens[ntohs(message.port) / 8] & 1 << ntohs(message.port) % 8);
+	pthread_mutex_unlock(&lock);
+	if (err || !same_address(&client.sin6_addr, message.address)) {
+		side_send(pending.side, NO, 0, NULL);
+		goto out;
+	}
+	if (!side_send(pending.side, YES, 0, NULL))
+		goto out;
+	err = xsock_upgrade(pending.side, 0, 0, ANSWER_MS, &pending.xs);
+	if (err) {
+		run_say("on TCP: %s: %s", run_text(&client), xsock_strerror(err));
+		goto out;
+	}
+	if (side_receive(pending.side, &message, ANSWER_MS) == MAIN) {
+		pending.client = client;
+		pending.client.sin6_port = message.port;
+		pthread_mutex_lock(&lock);
+		pending.next = pendings;
+		pendings = &pending;
+		pthread_mutex_unlock(&lock);
+		if (side_send(pending.side, YES, 0, NULL))
+			side_receive(pending.side, &message, -1);
+		else
+			message.kind = 0;
+		pthread_mutex_lock(&lock);
+		pending_remove(&pending);
+		if (!pending.taken && message.kind == CANCEL)
+			side_send(pending.side, PLAIN, 0, NULL);
+		pthread_mutex_unlock(&lock);
+	}
+	if (!pending.taken) {
+		close(pending.xs.tx);
+		close(pending.xs.rx);
+	}
+out:
+	close(pending.side);
+	return NULL;
+}
+
+static void *answer_calls(void *argument)
+{
+	int listener = (int)(intptr_t)argument, fd;
+
+	for (;;) {
+		fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+		if (fd >= 0 && !run_thread(serve, (void *)(intptr_t)fd))
+			close(fd);
+		else if (fd < 0 && errno != EINTR && errno != ECONNABORTED)
+			usleep(100000);
+	}
+	return NULL;
+}
+
+void run_listen(int fd)
+{
+	struct sockaddr_storage address;
+	struct sockaddr_in6 own;
+	int family = family_of(fd), on = 1, listener;
+	socklen_t len = sizeof(on);
+	uint16_t port;
+
+	if (!names(fd, &own, NULL) || !own.sin6_port)
+		return;
+	port = ntohs(own.sin6_port);
+	own.sin6_port = side_port(own.sin6_port);
+	listener = socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (listener < 0)
+		return;
+	setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	if (family == AF_INET6 && !getsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, &len))
+		setsockopt(listener, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
+	len = run_sockaddr(&address, &own, family);
+	pthread_mutex_lock(&lock);
+	listens[port / 8] |= (uint8_t)(1 << port % 8);
+	pthread_mutex_unlock(&lock);
+	/* Perhaps another port of the program's has the same one already. */
+	if (bind(listener, (struct sockaddr *)&address, len) || listen(listener, 128) ||
+	    !run_thread(answer_calls, (void *)(intptr_t)listener)) {
+		run_say("port %u: cannot listen on port %u", port, ntohs(own.sin6_port));
+		close(listener);
+		return;
+	}
+	run_say("port %u: who asks at port %u gets xensockets", port, ntohs(own.sin6_port));
+}
+
+int run_accept(int fd)
+{
+	struct run_pump pump = { .tcp = fd, .side = -1 };
+	struct pending *pending;
+	int moved;
+
+	if (!names(fd, &pump.name.own, &pump.name.peer))
+		return -1;
+	pthread_mutex_lock(&lock);
+	for (pending = pendings; pending; pending = pending->next)
+		if (pending->port == pump.name.own.sin6_port &&
+		    pending->client.sin6_port == pump.name.peer.sin6_port &&
+		    same_address(&pending->client.sin6_addr, &pump.name.peer.sin6_addr))
+			break;
+	if (!pending) {
+		pthread_mutex_unlock(&lock);
+		return -1;
+	}
+	pending_remove(pending);
+	pending->taken = true;
+	pump.xs = pending->xs;
+	pump.tcp = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	moved = run_pump_start(&pump, family_of(fd));
+	side_send(pending->side, moved < 0 ? PLAIN : TAKEN, 0, NULL);
+	pthread_mutex_unlock(&lock);
+	if (moved >= 0)
+		run_say("accepted: %s: xensockets", run_text(&pump.name.peer));
+	return moved;
+}
+
+/* ---- client ---- */
+
+/* Who did not want, and until when he is left alone. */
+static struct refusal {
+	struct sockaddr_in6 peer;
+	time_t until;
+} refusals[64];
+
+static time_t now(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec;
+}
+
+static struct refusal *refusal_of(const struct sockaddr_in6 *peer)
+{
+	unsigned int sum = peer->sin6_port;
+
+	for (int i = 0; i < 16; i++)
+		sum = sum * 31 + peer->sin6_addr.s6_addr[i];
+	return &refusals[sum % (sizeof(refusals) / sizeof(refusals[0]))];
+}
+
+static bool refused(const struct sockaddr_in6 *peer)
+{
+	struct refusal *refusal = refusal_of(peer);
+	bool yes;
+
+	pthread_mutex_lock(&lock);
+	yes = refusal->until > now() && refusal->peer.sin6_port == peer->sin6_port &&
+		same_address(&refusal->peer.sin6_addr, &peer->sin6_addr);
+	pthread_mutex_unlock(&lock);
+	return yes;
+}
+
+static void refuse(const struct sockaddr_in6 *peer, const char *why)
+{
+	struct refusal *refusal = refusal_of(peer);
+
+	run_say("on TCP: %s: %s", run_text(peer), why);
+	pthread_mutex_lock(&lock);
+	refusal->peer = *peer;
+	refusal->until = now() + REFUSED_S;
+	pthread_mutex_unlock(&lock);
+}
+
+static bool call(int fd, const struct sockaddr_in6 *to, int family, int ms)
+{
+	int flags = fcntl(fd, F_GETFL), err = 0;
+	struct sockaddr_storage address;
+	socklen_t len = run_sockaddr(&address, to, family);
+
+	fcntl(fd, F_SETFL, flags | O_NONBLOCK);
+	if (connect(fd, (struct sockaddr *)&address, len))
+		err = errno;
+	if (err == EINPROGRESS) {
+		len = sizeof(err);
+		if (!run_wait(fd, POLLOUT, ms) || getsockopt(fd, SOL_SOCKET, SO_ERROR, &err, &len))
+			err = ETIMEDOUT;
+	}
+	fcntl(fd, F_SETFL, flags);
+	return !err;
+}
+
+static bool loopback(const struct in6_addr *address)
+{
+	return IN6_IS_ADDR_LOOPBACK(address) || IN6_IS_ADDR_UNSPECIFIED(address) ||
+		(IN6_IS_ADDR_V4MAPPED(address) &&
+		 (address->s6_addr[12] == 127 || !address->s6_addr[12]));
+}
+
+int run_connect(int fd, const struct sockaddr_in6 *peer)
+{
+	struct run_pump pump = { .side = -1, .xs = { -1, -1 }, .name.peer = *peer };
+	struct sockaddr_in6 there = *peer, own, bound;
+	struct sockaddr_storage address;
+	struct side_message message;
+	int family = family_of(fd), err, moved;
+	socklen_t len;
+
+	/* Within one domain, or without the module, there is nothing to be asked. */
+	if ((loopback(&peer->sin6_addr) && !getenv("XS_RUN_LOOPBACK")) || xsock_family() < 0 ||
+	    refused(peer) || !names(fd, &bound, NULL))
+		return -1;
+	there.sin6_port = side_port(peer->sin6_port);
+	pump.side = socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (pump.side < 0)
+		return -1;
+	if (!IN6_IS_ADDR_UNSPECIFIED(&bound.sin6_addr) && !same_address(&bound.sin6_addr,
+			"\0\0\0\0\0\0\0\0\0\0\377\377\0\0\0")) {
+		own = bound;
+		own.sin6_port = 0;
+		len = run_sockaddr(&address, &own, family);
+		if (bind(pump.side, (struct sockaddr *)&address, len))
+			goto failed;
+	}
+	if (!call(pump.side, &there, family, CALL_MS) || !names(pump.side, &own, NULL)) {
+		refuse(peer, "nobody answers there");
+		goto failed;
+	}
+	if (!side_send(pump.side, ASK, peer->sin6_port, &own.sin6_addr) ||
+	    side_receive(pump.side, &message, ANSWER_MS) != YES) {
+		refuse(peer, "it does not want");
+		goto failed;
+	}
+	err = xsock_upgrade(pump.side, 0, 0, ANSWER_MS, &pump.xs);
+	if (err) {
+		refuse(peer, xsock_strerror(err));
+		goto failed;
+	}
+	/* Known before it is connected: the server tells it by its port. */
+	if (!bound.sin6_port) {
+		own.sin6_port = 0;
+		len = run_sockaddr(&address, &own, family);
+		if (bind(fd, (struct sockaddr *)&address, len) || !names(fd, &bound, NULL))
+			goto failed;
+	}
+	if (!side_send(pump.side, MAIN, bound.sin6_port, NULL) ||
+	    side_receive(pump.side, &message, ANSWER_MS) != YES ||
+	    !call(fd, peer, family, ANSWER_MS) || !names(fd, &pump.name.own, NULL))
+		goto failed;
+	pump.tcp = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	moved = run_pump_start(&pump, family);
+	if (moved >= 0)
+		run_say("connected: %s: xensockets", run_text(peer));
+	return moved;
+failed:
+	close(pump.side);
+	if (pump.xs.tx >= 0) {
+		close(pump.xs.tx);
+		close(pump.xs.rx);
+	}
+	return -1;
+}
+
+enum run_verdict run_verdict(int side)
+{
+	struct side_message message;
+
+	if (!run_wait(side, POLLIN, ACCEPT_MS))
+		side_send(side, CANCEL, 0, NULL);
+	switch (side_receive(side, &message, ANSWER_MS)) {
+	case TAKEN:
+		return RUN_TAKEN;
+	case PLAIN:
+		return RUN_PLAIN;
+	default:
+		return RUN_LOST;
+	}
+}
