@@ -10,7 +10,7 @@
 
 push_kmod g1 g2
 before=$("$TESTS_DIR/holdings" h1)
-check_xsocktest memlock cgroup threads grants channels
+check_xsocktest memlock caps cgroup threads grants channels
 [ -z "${FULL:-}" ] || check_xsocktest thousands
 check_given_back "$before" g1 g2
 check_module_leaves g1 g2

@@ -118,6 +118,87 @@ static void b_memlock(void)
 	sync_ends();
 }
 
+/* ---- module parameters ---- */
+
+#define PARAMETERS "/sys/module/xensocket/parameters/"
+
+/* Sets one, and returns what it was. */
+static unsigned int parameter(const char *path, unsigned int value)
+{
+	unsigned int was = 0;
+	FILE *f = fopen(path, "r+");
+
+	if (!check(f != NULL))
+		return 0;
+	same(fscanf(f, "%u", &was), 1);
+	rewind(f);
+	check(fprintf(f, "%u\n", value) > 0);
+	check(!fclose(f));
+	return was;
+}
+
+static void allow_users(char yes)
+{
+	int fd = open(PARAMETERS "users", O_WRONLY | O_CLOEXEC);
+
+	same(write(fd, &yes, 1), 1);
+	close(fd);
+}
+
+/* Rings of 64 KiB and three pages: three of them fit, for a user with all capabilities, too. */
+static const struct {
+	const char *path;
+	unsigned int three;
+} caps[] = {
+	{ PARAMETERS "max_user_sockets", 3 },
+	{ PARAMETERS "max_peer_pages", 3 * 19 + 18 },
+	{ PARAMETERS "max_pages", 3 * 19 + 18 },
+};
+#define CAPS (sizeof(caps) / sizeof(caps[0]))
+
+static void other_user_binds(void)
+{
+	int fds[4], err;
+
+	check(!setresuid(65534, 65534, 65534));
+	same(bind_many(fds, 1, 65536, &err), 1);
+	close_many(fds, 1);
+}
+
+static void no_users(void)
+{
+	check(!setresuid(65534, 65534, 65534));
+	fails(socket(af, SOCK_STREAM, 0), EPERM);
+}
+
+static void a_caps(void)
+{
+	int fds[4], err;
+	unsigned int was;
+
+	for (size_t k = 0; k < CAPS; k++) {
+		was = parameter(caps[k].path, caps[k].three);
+		check(was > caps[k].three);
+		same(bind_many(fds, 4, 65536, &err), 3);
+		same(err, ENOBUFS);
+		/* The number of sockets is each user's own. */
+		if (!k)
+			in_child(other_user_binds);
+		close_many(fds, 3);
+		same(bind_many(fds, 3, 65536, &err), 3);
+		same(err, 0);
+		close_many(fds, 3);
+		same(parameter(caps[k].path, was), caps[k].three);
+		same(bind_many(fds, 4, 65536, &err), 4);
+		close_many(fds, 4);
+	}
+	allow_users('N');
+	in_child(no_users);
+	close(xs_socket());
+	allow_users('Y');
+	in_child(other_user_binds);
+}
+
 /* ---- memory cgroup ---- */
 
 #define CGROUPS		"/sys/fs/cgroup"
@@ -353,6 +434,8 @@ static void threads(void)
 const struct test_case limit_cases[] = {
 	{ .name = "memlock", .says = "RLIMIT_MEMLOCK at either end", .a = a_memlock,
 	  .b = b_memlock },
+	{ .name = "caps", .says = "module parameters: sockets, pages, users", .a = a_caps,
+	  .b = nothing },
 	{ .name = "cgroup", .says = "rings count in the memory cgroup", .a = a_cgroup,
 	  .b = nothing },
 	{ .name = "threads", .says = "several threads at each end of one socket", .a = threads,
