@@ -114,7 +114,7 @@ deb: deps
 	@{ git ls-files -z --cached --others --exclude-standard 2> /dev/null | grep -z . || \
 		find . -path ./build -prune -o ! -type d -print0; } | \
 		tar -c --null -T - | tar -x -C $(DEB)/xensocket
-	@$(LAB) chroot make -s deb-in-root
+	@$(LAB) chroot --tools make -s deb-in-root
 	@ls $(DEB)/*.deb
 
 .PHONY: deb-in-root

@@ -1,6 +1,6 @@
 #!/bin/bash
 # Proves: dom0 and a guest's module agree through xenstore on quiesce, release and the host's identity, whatever is written there.
-# Lab: hosts=1 guests=1 type=all suite=all
+# Lab: hosts=1 guests=2 type=all suite=all
 # Check: trixie-pvh
 # Limit: 300
 # SPDX-License-Identifier: BSD-3-Clause

@@ -31,7 +31,7 @@ field()
 # Debian 12 and 13 know of different standards: the older one serves both.
 lint()
 {
-	lab chroot env HOME=/tmp lintian --allow-root --tag-display-limit 0 --display-info \
+	lab chroot --tools env HOME=/tmp lintian --allow-root --tag-display-limit 0 --display-info \
 		--suppress-tags out-of-date-standards-version --fail-on error,warning,info "$@" 2>&1
 }
 
@@ -83,7 +83,7 @@ for SUITE in ${SUITES:-trixie bookworm}; do
 done
 
 # The checks themselves.
-! out=$(lab chroot make -f debian/rules override_dh_auto_configure DEB_VERSION=9.9 2>&1) ||
+! out=$(lab chroot --tools make -f debian/rules override_dh_auto_configure DEB_VERSION=9.9 2>&1) ||
 	fail "a changelog of another version was accepted"
 check "a changelog of another version is refused" grep -q "debian/changelog is of 9.9" <<< "$out"
 bad=build/deb-bad

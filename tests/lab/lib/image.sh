@@ -2,6 +2,7 @@
 # Root file systems and disk images, cached by a key over what they are made of.
 #
 #   $LAB_CACHE/tree-SUITE-KEY/    root file system as packages made it, the build root
+#   $LAB_CACHE/tools-SUITE-KEY/   the same with what builds and checks Debian packages
 #   $LAB_CACHE/image-SUITE-KEY/   disk.ext4, lab-xen, lab-vmlinuz, lab-initramfs, id_ed25519
 # SPDX-License-Identifier: BSD-3-Clause
 
@@ -35,9 +36,10 @@ key()
 	done | sed "s#$LAB_DIR##" | sha256sum | cut -c1-12
 }
 
+# package_list [FURTHER]: of the suite; with what the further list names.
 package_list()
 {
-	sed 's/#.*//' "$LAB_DIR/packages/common" "$LAB_DIR/packages/$SUITE" | tr -s ' \n' ',,' |
+	(cd "$LAB_DIR/packages" && sed 's/#.*//' common "$SUITE" "$@") | tr -s ' \n' ',,' |
 		sed 's/^,//; s/,$//'
 }
 
@@ -62,9 +64,10 @@ apt_sources()
 			}'
 }
 
+# tree_make TARGET PACKAGES
 tree_make()
 {
-	local target=$1 sources
+	local target=$1 packages=$2 sources
 	sources=$(apt_sources)
 	[ -n "$sources" ] || die "no Debian mirror in this machine's apt configuration; set LAB_MIRROR"
 	mkdir -p "$target.new/tree"
@@ -83,7 +86,7 @@ tree_make()
 			--dpkgopt='path-exclude=/usr/share/locale/*' \
 			--essential-hook='chroot "$1" dpkg-divert --quiet --add --rename /usr/sbin/update-initramfs' \
 			--essential-hook='ln -s /bin/true "$1/usr/sbin/update-initramfs"' \
-			--include="$(package_list)" "$SUITE" - - 3>&- |
+			--include="$packages" "$SUITE" - - 3>&- |
 		in_namespace tar -x -p --numeric-owner --exclude="./dev/*" -C "$target.new/tree"
 	[ -e "$target.new/tree/usr/sbin/xl" ] || [ -e "$target.new/tree/usr/lib/xen" ] ||
 		die "mmdebstrap left no Xen tools"
@@ -169,20 +172,29 @@ cache_prune()
 image_ensure()
 {
 	local tree_key image_key
-	[ -f "$LAB_DIR/packages/$SUITE" ] || die "unknown suite '$SUITE'; known: $(suites)"
+	[[ " $(suites) " = *" $SUITE "* ]] || die "unknown suite '$SUITE'; known: $(suites)"
 	tree_key=$(key "$SUITE" "$(package_list)" "$(declare -f tree_make)")
 	LAB_TREE=$LAB_CACHE/tree-$SUITE-$tree_key
 	image_key=$(key "$tree_key" "$LAB_DIR/rootfs" "$(declare -f image_make)")
 	LAB_IMAGE=$LAB_CACHE/image-$SUITE-$image_key
-	cached "$LAB_TREE" "root file system of Debian $SUITE" tree_make "$LAB_TREE"
+	cached "$LAB_TREE" "root file system of Debian $SUITE" tree_make "$LAB_TREE" "$(package_list)"
 	cached "$LAB_IMAGE" "disk image of Debian $SUITE" image_make "$LAB_TREE" "$LAB_IMAGE"
 	touch "$LAB_TREE" "$LAB_IMAGE"
 	kernel_ensure
 }
 
+# tools_ensure: sets LAB_TOOLS, a root file system that also builds and checks packages.
+tools_ensure()
+{
+	LAB_TOOLS=$LAB_CACHE/tools-$SUITE-$(key "$SUITE" "$(package_list tools)" "$(declare -f tree_make)")
+	cached "$LAB_TOOLS" "root file system of Debian $SUITE, with packaging tools" \
+		tree_make "$LAB_TOOLS" "$(package_list tools)"
+	touch "$LAB_TOOLS"
+}
+
 suites()
 {
-	(cd "$LAB_DIR/packages" && printf '%s\n' *) | grep -v common | xargs
+	(cd "$LAB_DIR/packages" && printf '%s\n' *) | grep -v -x -e common -e tools | xargs
 }
 
 # build_root TREE CHECKOUT COMMAND...: runs in the build root with the checkout
