@@ -98,7 +98,7 @@ check_equal "cppcheck: module, component" "" \
 		'-DMCA_BASE_COMPONENT_INIT(a,b,c)=' -Iuserlib/include kmod btl_xs)"
 
 # The checks themselves.
-printf 'This is teh end of [it](nowhere.md) and `tests/nowhere`; see [here](#no-such).\n' > "$work/bad.md"
+printf 'This is \164eh end of [it](nowhere.md) and `tests/nowhere`; see [here](#no-such).\n' > "$work/bad.md"
 check "a spelling mistake is found" grep -q 'teh ==> the' <<< "$(spell "$work/bad.md")"
 check_equal "links to nowhere are found" 3 "$(links "$work/bad.md" | wc -l)"
 printf '.TH BAD 1 "" "x" "x"\n.SH NAME\nbad \\- page\n.NOSUCH\n' > "$work/bad.1"
