@@ -458,6 +458,8 @@ static int command(struct gate *g, const char *verb, const char *argument)
 		fail("answers", ENOMEM);
 	if (!behind(g, states, TAKEN)) {
 		say("job %s has %u ranks, none of them is meant", g->job, g->size);
+		free(states);
+		free(texts);
 		return EXIT_USAGE;
 	}
 	ask(g, verb, argument);
