@@ -118,9 +118,9 @@ for program in userlib/tools/xscat.c:xscat.1 userlib/tools/xsctl.c:xsctl.8 \
 	check_equal "the manual has the options of $(basename "${program%:*}" .c)" "" \
 		"$(options "${program%:*}" "userlib/man/${program#*:}")"
 done
-for program in xs-hostid xs-migrate xs-save; do
-	check_equal "the manual has the options of $program" "" \
-		"$(options "xen-scripts/$program" "xen-scripts/man/$program.8")"
+for program in xs-hostid:xs-hostid functions:xs-migrate functions:xs-save; do
+	check_equal "the manual has the options of ${program#*:}" "" \
+		"$(options "xen-scripts/${program%:*}" "xen-scripts/man/${program#*:}.8")"
 done
 
 for document in README.md Documentation/*.md; do
