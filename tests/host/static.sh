@@ -91,7 +91,7 @@ unlisted()
 	while read -r name; do
 		grep -q -E "make $name( |\`|$)" "$1" || echo "$1: no make $name"
 	done < "$work/targets"
-	grep -o -E '(^|\`)make [a-z][a-z0-9-]*' "$1" | sed 's/.* //' | sort -u | grep -v -x -F -f "$work/targets" |
+	grep -o -E '(^|`)make [a-z][a-z0-9-]*' "$1" | sed 's/.* //' | sort -u | grep -v -x -F -f "$work/targets" |
 		sed "s,^,$1: there is no make ,"
 	for name in Documentation/*.md; do
 		grep -q -F "($name)" "$1" || echo "$1: no link to $name"
@@ -148,7 +148,7 @@ for name in 'bad value' max_peer_pages btl_xs_window ENOBUFS XSOCK_EVERSION; do
 	check_equal "that the guide says nothing of '$name' is found" "$work/guide.md: no $name" \
 		"$(unexplained "$work/guide.md")"
 done
-sed 's/make fuzz/make fuss/; s/(Documentation\/lab.md)//' README.md > "$work/readme.md"
+sed 's/make fuzz/make fuss/g; s/(Documentation\/lab.md)//g' README.md > "$work/readme.md"
 check_equal "what the README lacks is found" 3 "$(unlisted "$work/readme.md" | wc -l)"
 printf '.TH BAD 1 "" "x" "x"\n.SH NAME\nbad \\- page\n.NOSUCH\n' > "$work/bad.1"
 check "a mistake in a manual page is found" grep -q NOSUCH <<< "$(manuals "$work/bad.1")"
