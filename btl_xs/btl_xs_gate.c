@@ -108,11 +108,13 @@ static void mca_btl_xs_gate_tell(mca_btl_xs_gate_tool_t *tool, const char *forma
         return;
     }
     out = realloc(tool->out, tool->out_length + length);
-    if (NULL != out && tool->out_length + length <= MCA_BTL_XS_GATE_MOST) {
-        memcpy(out + tool->out_length, text, length);
-        tool->out_length += length;
+    if (NULL != out) {
+        tool->out = out;
+        if (tool->out_length + length <= MCA_BTL_XS_GATE_MOST) {
+            memcpy(out + tool->out_length, text, length);
+            tool->out_length += length;
+        }
     }
-    tool->out = NULL == out ? tool->out : out;
     free(text);
     mca_btl_xs_gate_flush(tool);
 }
