@@ -123,10 +123,10 @@ static void mca_btl_xs_gate_tell(mca_btl_xs_gate_tool_t *tool, const char *forma
     }
     out = realloc(tool->out, tool->out_length + length);
     if (NULL != out) {
+        tool->out = out;
         memcpy(out + tool->out_length, text, length);
         tool->out_length += length;
     }
-    tool->out = NULL == out ? tool->out : out;
     free(text);
     mca_btl_xs_gate_flush(tool);
 }
