@@ -19,6 +19,7 @@
  *  btl_xs_command.c    carries them out
  *  btl_xs_bus.c        tells all processes of the job of them
  *  btl_xs_events.c     fault events, and who has subscribed to them
+ *  btl_xs_pmix.c       the same as events of PMIx
  *  btl_xs_ring.c       a ring as a queue of frames
  *  btl_xs_progress.c   where we look for what has come, and how often
  *  btl_xs_host.c       what is known of this domain: /dev/xensocket

@@ -14,6 +14,7 @@
 #include "btl_xs_bus.h"
 #include "btl_xs_endpoint.h"
 #include "btl_xs_host.h"
+#include "btl_xs_pmix.h"
 
 /* Events that are kept: who falls behind by more has lost some. */
 #define MCA_BTL_XS_EVENTS_KEPT 128
@@ -61,13 +62,17 @@ static struct {
     pthread_mutex_t lock; /* guards these; nothing else is taken under it */
     bool open;
     bool closing;
-    char *kept[MCA_BTL_XS_EVENTS_KEPT]; /* by number */
+    struct {
+        mca_btl_xs_thrown_t kind;
+        char *text;
+    } kept[MCA_BTL_XS_EVENTS_KEPT]; /* by number */
     uint64_t last;                      /* number of the newest one, from 1 */
     bool due;                           /* mca_btl_xs_events_due() will be called */
     int log;                            /* socket of syslog, or -1 */
     unsigned int unlogged;
 
     opal_list_t subscribers;
+    mca_btl_xs_subscriber_t pmix;
     opal_event_t timer; /* while there are peers that nothing is heard of */
 } events = {.lock = PTHREAD_MUTEX_INITIALIZER, .log = -1};
 
@@ -144,9 +149,10 @@ static char *mca_btl_xs_events_text(const mca_btl_xs_endpoint_t *endpoint, const
 /* Numbers and keeps it; true: nobody has been asked yet to tell of it. The lock is held. */
 static bool mca_btl_xs_events_keep(mca_btl_xs_thrown_t kind, const char *text)
 {
-    char **place = &events.kept[(events.last + 1) % MCA_BTL_XS_EVENTS_KEPT], *line;
+    uint64_t place = (events.last + 1) % MCA_BTL_XS_EVENTS_KEPT;
     struct timespec now;
     bool due = events.due;
+    char *line;
 
     clock_gettime(CLOCK_REALTIME, &now);
     if (asprintf(&line, "%lu %ld.%03ld %s %s %s", (unsigned long) events.last + 1,
@@ -155,8 +161,9 @@ static bool mca_btl_xs_events_keep(mca_btl_xs_thrown_t kind, const char *text)
         < 0) {
         return false;
     }
-    free(*place);
-    *place = line;
+    free(events.kept[place].text);
+    events.kept[place].text = line;
+    events.kept[place].kind = kind;
     events.last++;
     events.due = true;
     return !due;
@@ -201,7 +208,8 @@ static uint64_t mca_btl_xs_events_oldest(void)
 }
 
 /* The next event for a subscriber, to be freed, or NULL, and how many it has lost before. */
-static char *mca_btl_xs_events_next(mca_btl_xs_subscriber_t *subscriber, uint64_t *lost)
+static char *mca_btl_xs_events_next(mca_btl_xs_subscriber_t *subscriber, uint64_t *lost,
+                                    mca_btl_xs_thrown_t *kind)
 {
     char *text = NULL;
 
@@ -215,7 +223,8 @@ static char *mca_btl_xs_events_next(mca_btl_xs_subscriber_t *subscriber, uint64_
             *lost = oldest - subscriber->next;
             subscriber->next = oldest;
         }
-        text = strdup(events.kept[subscriber->next++ % MCA_BTL_XS_EVENTS_KEPT]);
+        *kind = events.kept[subscriber->next % MCA_BTL_XS_EVENTS_KEPT].kind;
+        text = strdup(events.kept[subscriber->next++ % MCA_BTL_XS_EVENTS_KEPT].text);
     }
     pthread_mutex_unlock(&events.lock);
     return text;
@@ -223,15 +232,30 @@ static char *mca_btl_xs_events_next(mca_btl_xs_subscriber_t *subscriber, uint64_
 
 static void mca_btl_xs_events_serve(mca_btl_xs_subscriber_t *subscriber)
 {
+    mca_btl_xs_thrown_t kind;
     char *text, count[24];
     uint64_t lost;
 
-    while (NULL != (text = mca_btl_xs_events_next(subscriber, &lost))) {
+    while (NULL != (text = mca_btl_xs_events_next(subscriber, &lost, &kind))) {
         if (0 != lost) {
             snprintf(count, sizeof(count), "%lu", (unsigned long) lost);
             mca_btl_xs_events_say(subscriber, "lost", count);
         }
         mca_btl_xs_events_say(subscriber, "event", text);
+        free(text);
+    }
+}
+
+/* What PMIx has no time for is lost, as the events' numbers show. */
+static void mca_btl_xs_events_notify(void)
+{
+    mca_btl_xs_thrown_t kind;
+    uint64_t lost;
+    char *text;
+
+    while (mca_btl_xs_pmix_ready()
+           && NULL != (text = mca_btl_xs_events_next(&events.pmix, &lost, &kind))) {
+        mca_btl_xs_pmix_notify(kind, mca_btl_xs_events_kinds[kind].name, text);
         free(text);
     }
 }
@@ -249,6 +273,7 @@ void mca_btl_xs_events_due(void)
     OPAL_LIST_FOREACH (subscriber, &events.subscribers, mca_btl_xs_subscriber_t) {
         mca_btl_xs_events_serve(subscriber);
     }
+    mca_btl_xs_events_notify();
 }
 
 static mca_btl_xs_subscriber_t *mca_btl_xs_events_subscriber(uint32_t gate, const char *id)
@@ -464,6 +489,7 @@ void mca_btl_xs_events_register(void)
         "(default: 60)",
         MCA_BASE_VAR_TYPE_UNSIGNED_INT, NULL, 0, 0, OPAL_INFO_LVL_5,
         MCA_BASE_VAR_SCOPE_READONLY, &mca_btl_xs_component.node_silence);
+    mca_btl_xs_pmix_register();
 }
 
 void mca_btl_xs_events_open(void)
@@ -471,6 +497,8 @@ void mca_btl_xs_events_open(void)
     OBJ_CONSTRUCT(&events.subscribers, opal_list_t);
     opal_event_evtimer_set(opal_sync_event_base, &events.timer, mca_btl_xs_events_timer, NULL);
     mca_btl_xs_events_log_open();
+    events.pmix.next = 1;
+    events.pmix.read = UINT64_MAX - MCA_BTL_XS_EVENTS_AHEAD;
     events.open = true;
     mca_btl_xs_events_throw(MCA_BTL_XS_THROWN_INIT, NULL, NULL, NULL);
 }
@@ -490,8 +518,8 @@ void mca_btl_xs_events_close(void)
     events.open = events.closing = events.due = false;
     events.last = 0;
     for (int i = 0; i < MCA_BTL_XS_EVENTS_KEPT; i++) {
-        free(events.kept[i]);
-        events.kept[i] = NULL;
+        free(events.kept[i].text);
+        events.kept[i].text = NULL;
     }
     if (-1 != events.log) {
         close(events.log);

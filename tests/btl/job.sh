@@ -9,7 +9,7 @@ programs=/src/build/$SUITE/mpi
 ctl=/src/build/$SUITE/userlib/xs-btlctl
 job=/tmp/job
 
-# begin RANKS CASE...: a job that goes on until "end".
+# begin RANKS CASE...: a job that goes on until "end", of $PROGRAM if that is set.
 begin()
 {
 	local ranks=$1 where=(--oversubscribe)
@@ -19,7 +19,7 @@ begin()
 	: > "$job"
 	# shellcheck disable=SC2086 # a list
 	timeout -k 5 100 mpirun "${where[@]}" -np "$ranks" --mca btl xs,self ${OPTIONS:-} \
-		"$programs/suite" --until /tmp/stop "$@" > "$job" 2>&1 &
+		"${PROGRAM:-$programs/suite}" --until /tmp/stop "$@" > "$job" 2>&1 &
 	mpirun=$!
 	eventually 20 "$SUITE: the job runs" passed 1
 }

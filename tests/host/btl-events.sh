@@ -11,6 +11,10 @@
 for SUITE in ${SUITES:-trixie bookworm}; do
 	export SUITE
 	prepare
+	# Open MPI 4 has no events of PMIx's that do no harm.
+	[ "$SUITE" = bookworm ] || lab chroot sh -ec "pmix=\$(ls -d /usr/lib/*/pmix2)
+		mpicc -Wall -Wextra -Werror -O2 -isystem \$pmix/include -o build/$SUITE/listen tests/btl/listen.c \
+			-L\$pmix/lib -lpmix" || fail "$SUITE: does not compile"
 
 	lab chroot tests/btl/installed tests/btl "/src/build/$SUITE/btl-fake" tests/btl/events ||
 		fail "$SUITE: events"
