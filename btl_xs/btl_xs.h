@@ -18,6 +18,8 @@
  *  btl_xs_gate.c       a socket for commands of the user's
  *  btl_xs_command.c    carries them out
  *  btl_xs_bus.c        tells all processes of the job of them
+ *  btl_xs_events.c     fault events, and who has subscribed to them
+ *  btl_xs_pmix.c       the same as events of PMIx
  *  btl_xs_ring.c       a ring as a queue of frames
  *  btl_xs_progress.c   where we look for what has come, and how often
  *  btl_xs_host.c       what is known of this domain: /dev/xensocket
@@ -61,6 +63,8 @@ struct mca_btl_xs_component_t {
     unsigned int debug_flip;   /**< change the wire each so many fragments */
     unsigned int debug_revoke; /**< give the ring up each so many fragments */
     int hold;                  /**< keep all peers on TCP; can be changed at any time */
+    bool syslog;               /**< events go there, too */
+    unsigned int node_silence; /**< seconds until a silent guest counts as dead; 0: never */
 
     bool quiesced;                /**< likewise, for somebody else */
     bool ended;                   /**< the layer above is gone */

@@ -79,15 +79,6 @@ void mca_btl_xs_bus_say(int kind, uint32_t rank, const char *text)
     }
 }
 
-void mca_btl_xs_bus_say_all(int kind, const char *text)
-{
-    uint32_t count = mca_btl_xs_compat_job_size();
-
-    for (uint32_t i = 0; i < count; i++) {
-        mca_btl_xs_bus_say(kind, i, text);
-    }
-}
-
 void mca_btl_xs_bus_open(void (*heard)(mca_btl_xs_bus_text_t *item))
 {
     bus.wake = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);

@@ -12,7 +12,7 @@ BEGIN_C_DECLS
 
 struct mca_btl_xs_bus_text_t {
     struct mca_btl_xs_bus_text_t *next;
-    int kind;                 /**< MCA_BTL_XS_REQUEST, MCA_BTL_XS_ANSWER */
+    int kind;                 /**< MCA_BTL_XS_REQUEST, _ANSWER, or our own _EVENTS_DUE */
     opal_process_name_t from; /**< a process of this job */
     char text[];              /**< may be taken apart */
 };
@@ -22,9 +22,8 @@ typedef struct mca_btl_xs_bus_text_t mca_btl_xs_bus_text_t;
 void mca_btl_xs_bus_open(void (*heard)(mca_btl_xs_bus_text_t *item));
 void mca_btl_xs_bus_close(void);
 
-/* Tells a process of this job, or all, ourselves included. */
+/* Tells a process of this job, perhaps ourselves. */
 void mca_btl_xs_bus_say(int kind, uint32_t rank, const char *text);
-void mca_btl_xs_bus_say_all(int kind, const char *text);
 
 /* A text has come, in whatever thread. */
 void mca_btl_xs_bus_came(int kind, opal_process_name_t from, const void *text, size_t size);

@@ -11,13 +11,20 @@
 #include "btl_xs_control.h"
 #include "btl_xs_counters.h"
 #include "btl_xs_endpoint.h"
+#include "btl_xs_events.h"
 #include "btl_xs_host.h"
 
 /* Longest word that a gate may use for a request. */
 #define MCA_BTL_XS_COMMAND_ID 32
 
+/* Longest list of ranks, as longest line of a gate's. */
+#define MCA_BTL_XS_COMMAND_RANKS 4096
+
 /* How often somebody who waits is looked after. */
 #define MCA_BTL_XS_COMMAND_WAIT_US 5000
+
+/* How long an aborting process still has for those that it has told of it. */
+#define MCA_BTL_XS_COMMAND_ABORT_US 200000
 
 /**
  * One who asks, and perhaps waits until there are no rings any more.
@@ -31,10 +38,17 @@ typedef struct mca_btl_xs_command_t mca_btl_xs_command_t;
 OBJ_CLASS_DECLARATION(mca_btl_xs_command_t);
 OBJ_CLASS_INSTANCE(mca_btl_xs_command_t, opal_list_item_t, NULL, NULL);
 
+struct mca_btl_xs_command_verb_t {
+    const char *name;
+    void (*run)(const mca_btl_xs_command_t *asked, char *arguments);
+};
+typedef struct mca_btl_xs_command_verb_t mca_btl_xs_command_verb_t;
+
 static struct {
     bool opened;
     opal_list_t waiting;
     opal_event_t timer;
+    opal_event_t abortion;
     void (*answered)(uint32_t rank, const char *id, const char *text);
 } command;
 
@@ -236,17 +250,114 @@ static void mca_btl_xs_command_resume(const mca_btl_xs_command_t *asked, char *a
     mca_btl_xs_command_done(asked);
 }
 
-static const struct {
-    const char *name;
-    void (*run)(const mca_btl_xs_command_t *asked, char *arguments);
-} mca_btl_xs_command_verbs[] = {{"status", mca_btl_xs_command_status},
-                                {"counters", mca_btl_xs_command_counters},
-                                {"hold", mca_btl_xs_command_hold},
-                                {"release", mca_btl_xs_command_release},
-                                {"quiesce", mca_btl_xs_command_quiesce},
-                                {"resume", mca_btl_xs_command_resume}};
-#define MCA_BTL_XS_COMMAND_VERBS \
-    (sizeof(mca_btl_xs_command_verbs) / sizeof(mca_btl_xs_command_verbs[0]))
+static void mca_btl_xs_command_subscribe(const mca_btl_xs_command_t *asked, char *arguments)
+{
+    const char *refused = mca_btl_xs_events_subscribe(asked->gate, asked->id, arguments);
+
+    mca_btl_xs_command_answer(asked, "%s %s", NULL == refused ? "done" : "bad",
+                              NULL == refused ? "" : refused);
+}
+
+static void mca_btl_xs_command_unsubscribe(const mca_btl_xs_command_t *asked, char *arguments)
+{
+    mca_btl_xs_events_unsubscribe(asked->gate, asked->id);
+}
+
+static void mca_btl_xs_command_acknowledge(const mca_btl_xs_command_t *asked, char *arguments)
+{
+    mca_btl_xs_events_acknowledge(asked->gate, asked->id, arguments);
+}
+
+/* With a host's name: only its processes. */
+static void mca_btl_xs_command_migrate(const mca_btl_xs_command_t *asked, char *arguments)
+{
+    if ('\0' != arguments[0] && 0 != strcmp(arguments, opal_process_info.nodename)) {
+        mca_btl_xs_command_done(asked);
+    } else {
+        mca_btl_xs_events_throw(MCA_BTL_XS_CAUGHT_NODE_MIGRATE, NULL, NULL, NULL);
+        mca_btl_xs_command_quiesce(asked, arguments);
+    }
+}
+
+static void mca_btl_xs_command_iface_dead(const mca_btl_xs_command_t *asked, char *arguments)
+{
+    mca_btl_xs_events_throw(MCA_BTL_XS_CAUGHT_IFACE_DEAD, NULL, "xs", NULL);
+    mca_btl_xs_command_hold(asked, arguments);
+}
+
+static void mca_btl_xs_command_iface_restored(const mca_btl_xs_command_t *asked, char *arguments)
+{
+    mca_btl_xs_events_throw(MCA_BTL_XS_CAUGHT_IFACE_RESTORED, NULL, "xs", NULL);
+    mca_btl_xs_command_release(asked, arguments);
+}
+
+static void mca_btl_xs_command_job_resume(const mca_btl_xs_command_t *asked, char *arguments)
+{
+    mca_btl_xs_events_throw(MCA_BTL_XS_CAUGHT_JOB_RESUME, NULL, NULL, NULL);
+    mca_btl_xs_command_resume(asked, arguments);
+}
+
+/* The answer and the event are to get out before. */
+static void mca_btl_xs_command_job_abort(const mca_btl_xs_command_t *asked, char *arguments)
+{
+    const struct timeval later = {0, MCA_BTL_XS_COMMAND_ABORT_US};
+
+    mca_btl_xs_events_throw(MCA_BTL_XS_CAUGHT_JOB_ABORT, NULL, NULL, NULL);
+    mca_btl_xs_command_done(asked);
+    opal_event_evtimer_add(&command.abortion, &later);
+}
+
+static void mca_btl_xs_command_abort(int fd, short flags, void *context)
+{
+    mca_btl_xs_compat_abort("JOB_ABORT has been thrown, for instance by xs-events");
+}
+
+/* What others have thrown, and what becomes of it here. */
+static const mca_btl_xs_command_verb_t mca_btl_xs_command_catches[]
+    = {{"NODE_MIGRATE", mca_btl_xs_command_migrate},
+       {"IFACE_DEAD", mca_btl_xs_command_iface_dead},
+       {"IFACE_RESTORED", mca_btl_xs_command_iface_restored},
+       {"JOB_ABORT", mca_btl_xs_command_job_abort},
+       {"JOB_RESUME", mca_btl_xs_command_job_resume},
+       {NULL, NULL}};
+
+/* False: there is none of this name. */
+static bool mca_btl_xs_command_run(const mca_btl_xs_command_verb_t *verbs, const char *name,
+                                   const mca_btl_xs_command_t *asked, char *arguments)
+{
+    static char nothing[] = "";
+
+    for (; NULL != verbs->name; verbs++) {
+        if (0 == strcmp(name, verbs->name)) {
+            verbs->run(asked, NULL == arguments ? nothing : arguments);
+            return true;
+        }
+    }
+    return false;
+}
+
+/* EVENT [ARGUMENT] */
+static void mca_btl_xs_command_throw(const mca_btl_xs_command_t *asked, char *arguments)
+{
+    char *name = strsep(&arguments, " ");
+
+    if (!mca_btl_xs_command_run(mca_btl_xs_command_catches, name, asked, arguments)) {
+        mca_btl_xs_command_answer(asked, "bad nobody catches '%s'", name);
+    }
+}
+
+static const mca_btl_xs_command_verb_t mca_btl_xs_command_verbs[]
+    = {{"status", mca_btl_xs_command_status},
+       {"counters", mca_btl_xs_command_counters},
+       {"hold", mca_btl_xs_command_hold},
+       {"release", mca_btl_xs_command_release},
+       {"quiesce", mca_btl_xs_command_quiesce},
+       {"resume", mca_btl_xs_command_resume},
+       {"subscribe", mca_btl_xs_command_subscribe},
+       {"unsubscribe", mca_btl_xs_command_unsubscribe},
+       {"acknowledge", mca_btl_xs_command_acknowledge},
+       {"throw", mca_btl_xs_command_throw},
+       {NULL, NULL}};
 
 /* ID RANKS VERB [ARGUMENT...] */
 static void mca_btl_xs_command_request(opal_process_name_t from, char *text)
@@ -265,13 +376,9 @@ static void mca_btl_xs_command_request(opal_process_name_t from, char *text)
         mca_btl_xs_command_answer(&asked, "bad '%s' is no list of ranks", ranks);
         return;
     }
-    for (size_t i = 0; i < MCA_BTL_XS_COMMAND_VERBS; i++) {
-        if (0 == strcmp(verb, mca_btl_xs_command_verbs[i].name)) {
-            mca_btl_xs_command_verbs[i].run(&asked, NULL == text ? "" : text);
-            return;
-        }
+    if (!mca_btl_xs_command_run(mca_btl_xs_command_verbs, verb, &asked, text)) {
+        mca_btl_xs_command_answer(&asked, "bad there is no command '%s'", verb);
     }
-    mca_btl_xs_command_answer(&asked, "bad there is no command '%s'", verb);
 }
 
 static void mca_btl_xs_command_heard(mca_btl_xs_bus_text_t *item)
@@ -279,6 +386,10 @@ static void mca_btl_xs_command_heard(mca_btl_xs_bus_text_t *item)
     char *text = item->text;
     const char *id;
 
+    if (MCA_BTL_XS_EVENTS_DUE == item->kind) {
+        mca_btl_xs_events_due();
+        return;
+    }
     if (MCA_BTL_XS_REQUEST == item->kind) {
         mca_btl_xs_command_request(item->from, text);
         return;
@@ -291,18 +402,26 @@ static void mca_btl_xs_command_heard(mca_btl_xs_bus_text_t *item)
 
 void mca_btl_xs_command_ask(const char *id, const char *request)
 {
-    char *text;
+    uint32_t count = mca_btl_xs_compat_job_size();
+    char ranks[MCA_BTL_XS_COMMAND_RANKS], *text;
 
-    if (0 < asprintf(&text, "%s %s", id, request)) {
-        mca_btl_xs_bus_say_all(MCA_BTL_XS_REQUEST, text);
-        free(text);
+    if (1 != sscanf(request, "%4095s", ranks) || 0 > asprintf(&text, "%s %s", id, request)) {
+        return;
     }
+    for (uint32_t i = 0; i < count; i++) {
+        /* Where it is no list all say so. */
+        if (0 != mca_btl_xs_command_in(ranks, i)) {
+            mca_btl_xs_bus_say(MCA_BTL_XS_REQUEST, i, text);
+        }
+    }
+    free(text);
 }
 
 void mca_btl_xs_command_open(void (*answered)(uint32_t rank, const char *id, const char *text))
 {
     OBJ_CONSTRUCT(&command.waiting, opal_list_t);
     opal_event_evtimer_set(opal_sync_event_base, &command.timer, mca_btl_xs_command_look, NULL);
+    opal_event_evtimer_set(opal_sync_event_base, &command.abortion, mca_btl_xs_command_abort, NULL);
     command.answered = answered;
     command.opened = true;
     mca_btl_xs_bus_open(mca_btl_xs_command_heard);
@@ -316,5 +435,6 @@ void mca_btl_xs_command_close(void)
     command.opened = false;
     mca_btl_xs_bus_close();
     opal_event_del(&command.timer);
+    opal_event_del(&command.abortion);
     OPAL_LIST_DESTRUCT(&command.waiting);
 }

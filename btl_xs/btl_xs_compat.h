@@ -46,6 +46,12 @@ static inline const char *mca_btl_xs_compat_job_name(void)
     return opal_process_info.myprocid.nspace;
 }
 
+/* Ends the whole job. */
+static inline void mca_btl_xs_compat_abort(const char *why)
+{
+    (void) PMIx_Abort(1, why, NULL, 0);
+}
+
 #else
 
 #    include "opal/mca/event/event.h"
@@ -85,6 +91,13 @@ static inline uint32_t mca_btl_xs_compat_job_size(void)
 static inline const char *mca_btl_xs_compat_job_name(void)
 {
     return NULL == opal_pmix.get_nspace ? NULL : opal_pmix.get_nspace(OPAL_PROC_MY_NAME.jobid);
+}
+
+static inline void mca_btl_xs_compat_abort(const char *why)
+{
+    if (NULL != opal_pmix.abort) {
+        (void) opal_pmix.abort(1, why, NULL);
+    }
 }
 
 #endif

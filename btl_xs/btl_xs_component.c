@@ -10,6 +10,7 @@
 #include "btl_xs_control.h"
 #include "btl_xs_counters.h"
 #include "btl_xs_endpoint.h"
+#include "btl_xs_events.h"
 #include "btl_xs_frag.h"
 #include "btl_xs_gate.h"
 #include "btl_xs_host.h"
@@ -171,6 +172,7 @@ static int mca_btl_xs_component_register(void)
     (void) mca_btl_base_param_register(&mca_btl_xs_component.super.btl_version, &mca_btl_xs.super);
     mca_btl_xs_counters_register();
     mca_btl_xs_control_register();
+    mca_btl_xs_events_register();
     return OPAL_SUCCESS;
 }
 
@@ -300,6 +302,7 @@ static mca_btl_base_module_t **mca_btl_xs_component_init(int *num_btls,
                            mca_btl_xs_component_talk, NULL);
     mca_btl_xs_host_init();
     mca_btl_xs_gate_open();
+    mca_btl_xs_events_open();
     btls[0] = &mca_btl_xs.super;
     *num_btls = 1;
     return btls;

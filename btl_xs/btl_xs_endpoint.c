@@ -6,6 +6,7 @@
 #include "opal/util/show_help.h"
 
 #include "btl_xs_control.h"
+#include "btl_xs_events.h"
 #include "btl_xs_progress.h"
 #include "btl_xs_receive.h"
 #include "btl_xs_send.h"
@@ -256,6 +257,7 @@ void mca_btl_xs_endpoint_lost(mca_btl_xs_endpoint_t *endpoint)
         return;
     }
     endpoint->lost = true;
+    mca_btl_xs_events_throw(MCA_BTL_XS_THROWN_RANK_DEAD, endpoint, "tcp", "connection-lost");
     host = mca_btl_xs_compat_hostname(endpoint->proc);
     opal_show_help("help-mpi-btl-xs.txt", "connection lost", true, opal_process_info.nodename,
                    getpid(), OPAL_NAME_PRINT(endpoint->proc->proc_name), host);

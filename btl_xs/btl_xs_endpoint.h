@@ -10,6 +10,15 @@
 
 BEGIN_C_DECLS
 
+/* What is heard of a peer whose ring a kernel has revoked (btl_xs_events.c). */
+enum mca_btl_xs_silence_t {
+    MCA_BTL_XS_SILENCE_NONE,   /* that is not in question */
+    MCA_BTL_XS_SILENCE_BEGINS, /* it has just been revoked */
+    MCA_BTL_XS_SILENCE_LASTS,  /* nothing since then */
+    MCA_BTL_XS_SILENCE_LONG,   /* ... for so long that its guest counts as dead */
+};
+typedef enum mca_btl_xs_silence_t mca_btl_xs_silence_t;
+
 /**
  * A peer. Two processes may send to each other at the same time, and do not know of each
  * other's locks: what belongs to sending and what belongs to receiving is independent.
@@ -76,6 +85,14 @@ struct mca_btl_base_endpoint_t {
 
     bool due;                 /**< mca_btl_xs_path_talk() is to be called */
     bool hello_due;           /**< ... and to say HELLO */
+
+    /* btl_xs_events.c */
+    const char *tx_reason;    /**< why tx_ring is given up right now, or NULL: ask the ring */
+    mca_btl_xs_silence_t silence;
+    bool node_dead;           /**< MPI_NODE_DEAD has been thrown for its guest, by it */
+    unsigned int silent_seconds;
+    uint64_t silent_mark;     /**< what had been heard by then */
+    uint64_t silent_epoch;    /**< of this domain at the beginning */
 
     /* btl_xs_progress.c */
     struct mca_btl_base_endpoint_t *next_ring; /**< in one of its lists */

@@ -36,6 +36,7 @@ struct mca_btl_xs_gate_tool_t {
     opal_event_t readable;
     opal_event_t writable;
     bool full; /* writable has been added */
+    bool subscribed; /* processes may have events for it */
     char line[MCA_BTL_XS_GATE_LINE];
     size_t length;
     char *out;
@@ -51,6 +52,7 @@ static struct {
     opal_event_t connected;
     opal_list_t tools;
     unsigned int numbers;
+    bool closing;
 } gate = {.fd = -1};
 
 static void mca_btl_xs_gate_drop(mca_btl_xs_gate_tool_t *tool)
@@ -59,6 +61,12 @@ static void mca_btl_xs_gate_drop(mca_btl_xs_gate_tool_t *tool)
     opal_event_del(&tool->readable);
     if (tool->full) {
         opal_event_del(&tool->writable);
+    }
+    if (tool->subscribed && !gate.closing) {
+        char id[32];
+
+        snprintf(id, sizeof(id), "%u.0", tool->number);
+        mca_btl_xs_command_ask(id, "* unsubscribe");
     }
     close(tool->fd);
     free(tool->out);
@@ -107,13 +115,17 @@ static void mca_btl_xs_gate_tell(mca_btl_xs_gate_tool_t *tool, const char *forma
     if (length < 0) {
         return;
     }
+    if (tool->out_length + length > MCA_BTL_XS_GATE_MOST) {
+        /* Which is found by reading, too. */
+        shutdown(tool->fd, SHUT_RDWR);
+        free(text);
+        return;
+    }
     out = realloc(tool->out, tool->out_length + length);
     if (NULL != out) {
         tool->out = out;
-        if (tool->out_length + length <= MCA_BTL_XS_GATE_MOST) {
-            memcpy(out + tool->out_length, text, length);
-            tool->out_length += length;
-        }
+        memcpy(out + tool->out_length, text, length);
+        tool->out_length += length;
     }
     free(text);
     mca_btl_xs_gate_flush(tool);
@@ -150,6 +162,7 @@ static void mca_btl_xs_gate_line(mca_btl_xs_gate_tool_t *tool, const char *line)
     }
     if (1 == sscanf(line, "%lu %n", &tools_id, &length) && 0 != length) {
         snprintf(id, sizeof(id), "%u.%lu", tool->number, tools_id);
+        tool->subscribed = tool->subscribed || NULL != strstr(line, " subscribe");
         mca_btl_xs_command_ask(id, line + length);
     }
 }
@@ -190,7 +203,8 @@ static bool mca_btl_xs_gate_permitted(int fd)
            && (0 == peer.uid || geteuid() == peer.uid);
 }
 
-static void mca_btl_xs_gate_connected(int fd, short flags, void *context)
+/* False: nobody has connected. */
+static bool mca_btl_xs_gate_accept(int fd)
 {
     static const char refused[] = "xs-btlctl refused\n";
     mca_btl_xs_gate_tool_t *tool;
@@ -198,18 +212,18 @@ static void mca_btl_xs_gate_connected(int fd, short flags, void *context)
     int peer = accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
     if (-1 == peer) {
-        return;
+        return false;
     }
     if (!mca_btl_xs_gate_permitted(peer)
         || MCA_BTL_XS_GATE_TOOLS <= opal_list_get_size(&gate.tools)) {
         (void) send(peer, refused, sizeof(refused) - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
         close(peer);
-        return;
+        return true;
     }
     tool = OBJ_NEW(mca_btl_xs_gate_tool_t);
     tool->number = ++gate.numbers;
     tool->fd = peer;
-    tool->full = false;
+    tool->full = tool->subscribed = false;
     tool->length = tool->out_length = 0;
     tool->out = NULL;
     opal_list_append(&gate.tools, &tool->super);
@@ -221,6 +235,14 @@ static void mca_btl_xs_gate_connected(int fd, short flags, void *context)
     mca_btl_xs_gate_tell(tool, "xs-btlctl %d %u %u %d %s\n", MCA_BTL_XS_GATE_VERSION,
                          OPAL_PROC_MY_NAME.vpid, mca_btl_xs_compat_job_size(), (int) getpid(),
                          NULL == job ? "-" : job);
+    return true;
+}
+
+static void mca_btl_xs_gate_connected(int fd, short flags, void *context)
+{
+    while (mca_btl_xs_gate_accept(fd)) {
+        continue;
+    }
 }
 
 /* The job's, of this guest, where nobody else can write; NULL: there is no such place. */
@@ -262,6 +284,7 @@ static int mca_btl_xs_gate_listen(void)
 void mca_btl_xs_gate_open(void)
 {
     OBJ_CONSTRUCT(&gate.tools, opal_list_t);
+    gate.closing = false;
     gate.fd = mca_btl_xs_gate_listen();
     if (-1 == gate.fd) {
         MCA_BTL_XS_VERBOSE(MCA_BTL_XS_VERBOSE_PATH, "no socket for commands in %s",
@@ -278,12 +301,19 @@ void mca_btl_xs_gate_open(void)
 
 void mca_btl_xs_gate_close(void)
 {
+    mca_btl_xs_gate_tool_t *tool;
+
     mca_btl_xs_command_close();
     if (-1 == gate.fd) {
         return;
     }
+    gate.closing = true;
+    /* Who has just connected is to learn, too, that this is no death. */
+    mca_btl_xs_gate_connected(gate.fd, 0, NULL);
     while (!opal_list_is_empty(&gate.tools)) {
-        mca_btl_xs_gate_drop((mca_btl_xs_gate_tool_t *) opal_list_get_first(&gate.tools));
+        tool = (mca_btl_xs_gate_tool_t *) opal_list_get_first(&gate.tools);
+        mca_btl_xs_gate_tell(tool, "xs-btlctl bye\n");
+        mca_btl_xs_gate_drop(tool);
     }
     opal_event_del(&gate.connected);
     close(gate.fd);

@@ -6,6 +6,7 @@
  *	gate	xs-btlctl 1 RANK SIZE PID JOB		when somebody has connected
  *	tool	ID RANKS VERB [ARGUMENT...]		ID is a number
  *	gate	ID RANK STATE TEXT			answers (btl_xs_command.h), as they come
+ *	gate	xs-btlctl bye				the process is in MPI_Finalize
  *
  * A gate is open while its process is inside MPI, and so are the answers; a tool that gets
  * no greeting tries another one.

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/inotify.h>
@@ -12,6 +13,7 @@
 #include "opal/util/show_help.h"
 
 #include "btl_xs_endpoint.h"
+#include "btl_xs_events.h"
 
 mca_btl_xs_host_t mca_btl_xs_host;
 
@@ -168,6 +170,29 @@ static int mca_btl_xs_host_open(struct xsock_status *status)
     return rc;
 }
 
+/*
+ * Has the domain been suspended? It has another number where it arrives, except after a
+ * checkpoint or a migration that failed. There the module's epoch tells, if it was not quiesced:
+ * a suspend raises it by one, a quiesce and its end by two.
+ */
+static bool mca_btl_xs_host_arrived(const mca_btl_xs_host_t *before, uint64_t epochs)
+{
+    return 0 != before->epoch
+           && (before->domid != mca_btl_xs_host.domid
+               || (before->available && mca_btl_xs_host.available && 1 == epochs));
+}
+
+/* The guest is not where it was, or was not there for a while. */
+static void mca_btl_xs_host_tell(uint16_t before)
+{
+    char domains[40];
+
+    if (mca_btl_xs_host.arrived) {
+        snprintf(domains, sizeof(domains), "domain-%u-now-%u", before, mca_btl_xs_host.domid);
+        mca_btl_xs_events_throw(MCA_BTL_XS_THROWN_NODE_MIGRATE_DONE, NULL, NULL, domains);
+    }
+}
+
 static int mca_btl_xs_host_update(void)
 {
     struct xsock_status status = {.version = 0};
@@ -190,12 +215,14 @@ static int mca_btl_xs_host_update(void)
     /* Who comes while we are at it learns from the first contact. */
     if (mca_btl_xs_host.available != before.available || status.epoch != module_epoch
         || mca_btl_xs_host.domid != before.domid) {
+        mca_btl_xs_host.arrived = mca_btl_xs_host_arrived(&before, status.epoch - module_epoch);
         module_epoch = status.epoch;
         mca_btl_xs_host.epoch++;
         MCA_BTL_XS_VERBOSE(MCA_BTL_XS_VERBOSE_PATH,
                            "xensockets are %savailable; domain %u, epoch %lu, %.3f",
                            mca_btl_xs_host.available ? "" : "not ", mca_btl_xs_host.domid,
                            (unsigned long) mca_btl_xs_host.epoch, mca_btl_xs_host_now());
+        mca_btl_xs_host_tell(before.domid);
         mca_btl_xs_component_for_all(mca_btl_xs_path_host_changed);
     } else if (0 != memcmp(mca_btl_xs_host.id, before.id, sizeof(before.id))) {
         mca_btl_xs_component_for_all(mca_btl_xs_path_host_named);

@@ -15,6 +15,7 @@ BEGIN_C_DECLS
  */
 struct mca_btl_xs_host_t {
     bool available; /**< xensockets can be made */
+    bool arrived;   /**< the last change was that it had been suspended: migration, restore */
     uint16_t domid;
     uint64_t epoch;
     uint8_t id[16]; /**< of the host, as dom0 says; all zero if it does not */

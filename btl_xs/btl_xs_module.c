@@ -6,6 +6,7 @@
 #include "opal/mca/btl/base/btl_base_error.h"
 
 #include "btl_xs_endpoint.h"
+#include "btl_xs_events.h"
 #include "btl_xs_gate.h"
 #include "btl_xs_host.h"
 #include "btl_xs_send.h"
@@ -28,11 +29,24 @@ static int mca_btl_xs_add_procs(mca_btl_base_module_t *btl, size_t nprocs, opal_
     return OPAL_SUCCESS;
 }
 
+/*
+ * MPI_Finalize. Where a program has left MPI_T open that does not finalize us, but it has us
+ * forget the processes of our own job, which nobody else does.
+ */
+static void mca_btl_xs_leave(void)
+{
+    mca_btl_xs_events_close();
+    mca_btl_xs_gate_close();
+}
+
 static int mca_btl_xs_del_procs(mca_btl_base_module_t *btl, size_t nprocs, opal_proc_t **procs,
                                 mca_btl_xs_endpoint_t **peers)
 {
     for (size_t i = 0; i < nprocs; i++) {
         if (NULL != peers[i]) {
+            if (procs[i]->proc_name.jobid == OPAL_PROC_MY_NAME.jobid) {
+                mca_btl_xs_leave();
+            }
             mca_btl_xs_endpoint_put(peers[i]);
             peers[i] = NULL;
         }
@@ -145,7 +159,7 @@ static int mca_btl_xs_register_error(mca_btl_base_module_t *btl,
 static int mca_btl_xs_finalize(mca_btl_base_module_t *btl)
 {
     mca_btl_xs_component.ended = true;
-    mca_btl_xs_gate_close();
+    mca_btl_xs_leave();
     while (!opal_list_is_empty(&mca_btl_xs_component.endpoints)) {
         mca_btl_xs_endpoint_put(
             (mca_btl_xs_endpoint_t *) opal_list_get_first(&mca_btl_xs_component.endpoints));

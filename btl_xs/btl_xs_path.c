@@ -2,6 +2,7 @@
 #include "btl_xs_path.h"
 
 #include "btl_xs_bus.h"
+#include "btl_xs_events.h"
 #include "btl_xs_host.h"
 #include "btl_xs_progress.h"
 #include "btl_xs_receive.h"
@@ -36,6 +37,27 @@ const char *mca_btl_xs_path_name(mca_btl_xs_path_t path)
     return mca_btl_xs_path_names[path];
 }
 
+/* Why the ring that is written to comes to its end, in a word. */
+static const char *mca_btl_xs_path_reason(const mca_btl_xs_endpoint_t *endpoint)
+{
+    if (NULL != endpoint->tx_reason) {
+        return endpoint->tx_reason;
+    }
+    switch (-mca_btl_xs_ring_end(endpoint->tx_ring)) {
+    case 0:
+        /* The peer's kernel may be about to revoke it. */
+        return mca_btl_xs_ring_cut(endpoint->tx_ring) ? "revoked" : "given-up";
+    case ENETRESET:
+        return "revoked";
+    case EHOSTDOWN:
+        return "peer-gone";
+    case EPIPE:
+        return "closed";
+    default:
+        return "broken";
+    }
+}
+
 bool mca_btl_xs_path_event(mca_btl_xs_endpoint_t *endpoint, mca_btl_xs_event_t event)
 {
     mca_btl_xs_path_t before = endpoint->tx_path;
@@ -51,9 +73,11 @@ bool mca_btl_xs_path_event(mca_btl_xs_endpoint_t *endpoint, mca_btl_xs_event_t e
                        (unsigned long) endpoint->tx_next, mca_btl_xs_host_now());
     if (MCA_BTL_XS_PATH_XS == endpoint->tx_path) {
         endpoint->counters.switches++;
+        mca_btl_xs_events_path(endpoint, true, NULL);
     }
     if (MCA_BTL_XS_PATH_XS == before) {
         endpoint->counters.fallbacks++;
+        mca_btl_xs_events_path(endpoint, false, mca_btl_xs_path_reason(endpoint));
         mca_btl_xs_progress_wake(endpoint);
         endpoint->tx_resync = true;
     }
@@ -129,10 +153,12 @@ static void mca_btl_xs_path_consider(mca_btl_xs_endpoint_t *endpoint)
 }
 
 /* No ring that there may be is good any more. */
-static void mca_btl_xs_path_revoke(mca_btl_xs_endpoint_t *endpoint)
+static void mca_btl_xs_path_revoke(mca_btl_xs_endpoint_t *endpoint, const char *reason)
 {
     OPAL_THREAD_LOCK(&endpoint->lock);
+    endpoint->tx_reason = reason;
     mca_btl_xs_path_event(endpoint, MCA_BTL_XS_EVENT_REVOKED);
+    endpoint->tx_reason = NULL;
     OPAL_THREAD_UNLOCK(&endpoint->lock);
     mca_btl_xs_component_talk_later(endpoint);
 }
@@ -150,7 +176,9 @@ void mca_btl_xs_path_talk(mca_btl_xs_endpoint_t *endpoint)
 void mca_btl_xs_path_host_changed(mca_btl_xs_endpoint_t *endpoint)
 {
     endpoint->hello_due = endpoint->contacted;
-    mca_btl_xs_path_revoke(endpoint);
+    mca_btl_xs_path_revoke(endpoint, !mca_btl_xs_host.available ? "unavailable"
+                                     : mca_btl_xs_host.arrived  ? "suspended"
+                                                                : "restarted");
     OPAL_THREAD_LOCK(&endpoint->lock);
     endpoint->rx_forget = NULL != endpoint->rx_ring;
     OPAL_THREAD_UNLOCK(&endpoint->lock);
@@ -167,7 +195,7 @@ void mca_btl_xs_path_held_changed(mca_btl_xs_endpoint_t *endpoint)
 {
     endpoint->hello_due = endpoint->contacted;
     if (endpoint->held) {
-        mca_btl_xs_path_revoke(endpoint);
+        mca_btl_xs_path_revoke(endpoint, "held");
     } else {
         mca_btl_xs_component_talk_later(endpoint);
     }
@@ -183,7 +211,7 @@ static void mca_btl_xs_path_left(mca_btl_xs_endpoint_t *endpoint)
     endpoint->quiet = true;
     endpoint->released = true;
     OPAL_THREAD_UNLOCK(&endpoint->lock);
-    mca_btl_xs_path_revoke(endpoint);
+    mca_btl_xs_path_revoke(endpoint, "left");
     mca_btl_xs_send_pending(endpoint);
     mca_btl_xs_send_covered(endpoint, endpoint->tx_next);
 }
@@ -201,7 +229,7 @@ static void mca_btl_xs_path_hello(mca_btl_xs_endpoint_t *endpoint, const mca_btl
     OPAL_THREAD_UNLOCK(&endpoint->lock);
     if (changed) {
         /* Perhaps we hear of it here before our own kernel does. */
-        mca_btl_xs_path_revoke(endpoint);
+        mca_btl_xs_path_revoke(endpoint, "peer");
     }
     if (mca_btl_xs_host.available
         && endpoint->told_epoch != mca_btl_xs_path_epoch(endpoint)) {

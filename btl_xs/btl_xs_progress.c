@@ -57,7 +57,7 @@ static void mca_btl_xs_progress_check(mca_btl_xs_endpoint_t *endpoint)
 
     OPAL_THREAD_LOCK(&endpoint->lock);
     /* A ring that has ended is also found by the next who sends: no need to hurry. */
-    if (MCA_BTL_XS_PATH_XS == endpoint->tx_path && !mca_btl_xs_ring_alive(endpoint->tx_ring)) {
+    if (MCA_BTL_XS_PATH_XS == endpoint->tx_path && 0 != mca_btl_xs_ring_end(endpoint->tx_ring)) {
         mca_btl_xs_path_event(endpoint, MCA_BTL_XS_EVENT_REVOKED);
         mca_btl_xs_component_talk_later(endpoint);
     }

@@ -106,12 +106,12 @@ int mca_btl_xs_ring_reserve_slow(mca_btl_xs_ring_t *ring, size_t need)
     return idx->prod + need - ring->tail <= idx->size ? 0 : -EAGAIN;
 }
 
-bool mca_btl_xs_ring_alive(mca_btl_xs_ring_t *ring)
+int mca_btl_xs_ring_end(mca_btl_xs_ring_t *ring)
 {
     void *at;
     ssize_t rc = xsock_map_reserve(ring->map, 1, &at);
 
-    return rc >= 0 || -EAGAIN == rc;
+    return rc >= 0 || -EAGAIN == rc ? 0 : (int) rc;
 }
 
 bool mca_btl_xs_ring_left(mca_btl_xs_ring_t *ring, uint64_t *at, mca_btl_xs_hdr_t **hdr)

@@ -104,8 +104,8 @@ static inline bool mca_btl_xs_ring_cut(const mca_btl_xs_ring_t *ring)
     return xsock_map_cut(ring->map);
 }
 
-/* Transmitter: can the peer still read here? Needs no system call. */
-bool mca_btl_xs_ring_alive(mca_btl_xs_ring_t *ring);
+/* Transmitter: 0, or why the peer cannot read here any more. Needs no system call. */
+int mca_btl_xs_ring_end(mca_btl_xs_ring_t *ring);
 
 /*
  * Transmitter: the frames that the peer may not have consumed, oldest first, also when

@@ -9,6 +9,8 @@
  *
  *	FAKEXEN_EPOCH_MS=N	about each N ms this domain "migrates": all its rings are
  *				revoked, the epoch rises
+ *	FAKEXEN_SUSPEND=1	at SIGUSR2 this domain is suspended: all its rings are revoked and
+ *				the process stops; after SIGCONT the epoch rises
  *	FAKEXEN_REVOKE_MS=N	about each N ms one ring is revoked; the epoch rises a little
  *				later
  *	FAKEXEN_REFUSE=N	of 100 connections N are refused
@@ -20,12 +22,15 @@
  *	FAKEXEN_EVENTS=1	a receiver's descriptor is readable when there is something (always
  *				so if it cannot map)
  *	FAKEXEN_APART=1		dom0 says that each domain is on a host of its own
+ *	FAKEXEN_LOG=PATH	who connects to /dev/log gets there
  *	FAKEXEN_DENIED=1	nobody may open the device
  *	FAKEXEN_VERSION=N	the module is of version N
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <semaphore.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,6 +40,7 @@
 #include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -74,6 +80,7 @@ static int notify = -1;		/* ... for inotify, where it is said that the device ha
 static uint64_t epoch = 1;
 static bool present;
 static unsigned int seed;
+static sem_t suspended;
 static unsigned long vain;	/* recv() without anything to receive */
 
 static void __attribute__((destructor)) tell(void)
@@ -82,6 +89,7 @@ static void __attribute__((destructor)) tell(void)
 		fprintf(stderr, "FAKEXEN vain=%lu\n", vain);
 }
 
+int __real_connect(int fd, const struct sockaddr *addr, socklen_t length);
 int __real_bind(int fd, const struct sockaddr *addr, socklen_t length);
 int __real_getsockopt(int fd, int level, int name, void *value, socklen_t *length);
 int __real_open(const char *path, int flags, ...);
@@ -270,6 +278,34 @@ static void *fate(void *unused)
 	return NULL;
 }
 
+static void suspend(int unused)
+{
+	(void)unused;
+	sem_post(&suspended);
+}
+
+static void *suspends(void *unused)
+{
+	int i;
+
+	(void)unused;
+	for (;;) {
+		while (sem_wait(&suspended))
+			continue;
+		pthread_mutex_lock(&lock);
+		for (i = 0; i < RINGS; i++)
+			revoke_ring(&rings[i]);
+		pthread_mutex_unlock(&lock);
+		kill(getpid(), SIGSTOP);
+		/* Another thread may have been the first to stop. */
+		sleep_ms(20);
+		pthread_mutex_lock(&lock);
+		changed();
+		pthread_mutex_unlock(&lock);
+	}
+	return NULL;
+}
+
 /* What poll() would say of a receiver's socket. The lock is held. */
 static bool readable(struct ring *r)
 {
@@ -325,6 +361,13 @@ static void start(void)
 	present = !chance(setting("FAKEXEN_ABSENT")) && !setting("FAKEXEN_LATE_MS");
 	if (pthread_create(&thread, NULL, fate, NULL) || pthread_detach(thread))
 		abort();
+	if (setting("FAKEXEN_SUSPEND")) {
+		struct sigaction action = { .sa_handler = suspend, .sa_flags = SA_RESTART };
+
+		if (sem_init(&suspended, 0, 0) || sigaction(SIGUSR2, &action, NULL) ||
+		    pthread_create(&thread, NULL, suspends, NULL) || pthread_detach(thread))
+			abort();
+	}
 	if ((setting("FAKEXEN_EVENTS") || setting("FAKEXEN_PV")) &&
 	    (pthread_create(&thread, NULL, events, NULL) || pthread_detach(thread)))
 		abort();
@@ -508,6 +551,17 @@ int __wrap_getsockname(int fd, struct sockaddr *addr, socklen_t *length)
 	return 0;
 }
 
+static int connect_unix(int fd, const struct sockaddr *addr, socklen_t length)
+{
+	struct sockaddr_un name = { .sun_family = AF_UNIX };
+	const char *log = getenv("FAKEXEN_LOG");
+
+	if (!log || strcmp(((const struct sockaddr_un *)addr)->sun_path, "/dev/log"))
+		return __real_connect(fd, addr, length);
+	snprintf(name.sun_path, sizeof(name.sun_path), "%s", log);
+	return __real_connect(fd, (struct sockaddr *)&name, sizeof(name));
+}
+
 int __wrap_connect(int fd, const struct sockaddr *addr, socklen_t length)
 {
 	const struct sockaddr_xen *offer = (const void *)addr;
@@ -515,7 +569,8 @@ int __wrap_connect(int fd, const struct sockaddr *addr, socklen_t length)
 	off_t end;
 	char path[64];
 
-	(void)length;
+	if (addr->sa_family == AF_UNIX)
+		return connect_unix(fd, addr, length);
 	pthread_mutex_lock(&lock);
 	r = ring_of(fd);
 	snprintf(path, sizeof(path), "/proc/%u/fd/%u", offer->sxen_gref, offer->sxen_port);

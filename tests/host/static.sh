@@ -113,8 +113,8 @@ check_equal "${#files[@]} files: spelling" "" "$(spell "${files[@]}")"
 mapfile -t pages < <(ls userlib/man/*.[1-8] xen-scripts/man/*.[1-8])
 check "pages are there" [ ${#pages[@]} -ge 10 ]
 check_equal "${#pages[@]} manual pages" "" "$(manuals "${pages[@]}")"
-for program in userlib/tools/xscat.c:xscat.1 userlib/tools/xsctl.c:xsctl.8 \
-		userlib/tools/xs-btlctl.c:xs-btlctl.1 userlib/run/xs-run.c:xs-run.1; do
+for program in userlib/tools/xscat.c:xscat.1 userlib/tools/xsctl.c:xsctl.8 userlib/run/xs-run.c:xs-run.1 \
+	userlib/tools/xs-btlctl.c:xs-btlctl.1 userlib/tools/xs-events.c:xs-events.1; do
 	check_equal "the manual has the options of $(basename "${program%:*}" .c)" "" \
 		"$(options "${program%:*}" "userlib/man/${program#*:}")"
 done
@@ -134,7 +134,7 @@ check_equal "the user guide explains each message, error and parameter" "" \
 check_equal "the README has each target and each document" "" "$(unlisted README.md)"
 
 check_equal "cppcheck: library, tools, xs-run" "" \
-	"$(look -Iuserlib/include -Iuserlib/src userlib/src userlib/tools userlib/run)"
+	"$(look -Iuserlib/include -Iuserlib/src userlib/src userlib/tools userlib/job userlib/run)"
 check_equal "cppcheck: module, component" "" \
 	"$(look --suppress=uninitvar --suppress=unknownMacro -D__KERNEL__ '-DTRACE_EVENT(...)=' \
 		'-DMCA_BASE_COMPONENT_INIT(a,b,c)=' -Iuserlib/include kmod btl_xs)"
