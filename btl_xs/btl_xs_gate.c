@@ -155,7 +155,8 @@ static void mca_btl_xs_gate_line(mca_btl_xs_gate_tool_t *tool, const char *line)
     int length = 0;
     char id[32];
 
-    if (mca_btl_xs_gate_plain(line) && 1 == sscanf(line, "%lu %n", &tools_id, &length) && 0 != length) {
+    if (mca_btl_xs_gate_plain(line) && 1 == sscanf(line, "%lu %n", &tools_id, &length)
+        && 0 != length) {
         snprintf(id, sizeof(id), "%u.%lu", tool->number, tools_id);
         mca_btl_xs_command_ask(id, line + length);
     }

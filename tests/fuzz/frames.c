@@ -454,7 +454,8 @@ static void comes_by_ring(void)
 static void sends(void)
 {
     mca_btl_xs_endpoint_t *peer = peers[take(1) % PEERS];
-    mca_btl_xs_frag_t *frag = mca_btl_xs_frag_alloc(take(2) % 4096, MCA_BTL_DES_FLAGS_BTL_OWNERSHIP);
+    mca_btl_xs_frag_t *frag = mca_btl_xs_frag_alloc(take(2) % 4096,
+                                                    MCA_BTL_DES_FLAGS_BTL_OWNERSHIP);
 
     must(frag);
     memset(mca_btl_xs_frag_data(frag), 0, mca_btl_xs_frag_size(frag));
