@@ -155,6 +155,15 @@ mca_btl_xs_endpoint_t *mca_btl_xs_endpoint_known(opal_process_name_t name)
     return endpoint;
 }
 
+/* Whoever asks Open MPI for a process of a name gets one made. Of other jobs we do not know. */
+static bool mca_btl_xs_endpoint_exists(opal_process_name_t name)
+{
+    uint32_t count = mca_btl_xs_compat_job_size();
+
+    return name.jobid != OPAL_PROC_MY_NAME.jobid
+           || (name.vpid != OPAL_PROC_MY_NAME.vpid && (0 == count || name.vpid < count));
+}
+
 mca_btl_xs_endpoint_t *mca_btl_xs_endpoint_find(opal_process_name_t name)
 {
     mca_btl_xs_endpoint_t *endpoint = NULL;
@@ -169,8 +178,8 @@ mca_btl_xs_endpoint_t *mca_btl_xs_endpoint_find(opal_process_name_t name)
     if (OPAL_LIKELY(OPAL_SUCCESS == rc)) {
         return endpoint;
     }
-    /* It was faster than the layer above. */
-    proc = opal_proc_for_name(name);
+    /* It was faster than the layer above, if it is a process at all. */
+    proc = mca_btl_xs_endpoint_exists(name) ? opal_proc_for_name(name) : NULL;
     return NULL == proc ? NULL : mca_btl_xs_endpoint_get(proc);
 }
 

@@ -131,14 +131,26 @@ static void mca_btl_xs_gate_tell(mca_btl_xs_gate_tool_t *tool, const char *forma
     mca_btl_xs_gate_flush(tool);
 }
 
-/* A process has answered: to whom? The id is NUMBER.ID. */
+/* Is it one line, and nothing but text? */
+static bool mca_btl_xs_gate_plain(const char *line)
+{
+    while (isprint((unsigned char) *line)) {
+        line++;
+    }
+    return '\0' == *line;
+}
+
+/*
+ * A process has answered: to whom? The id is NUMBER.ID. What it says must not pass for
+ * another one's answer.
+ */
 static void mca_btl_xs_gate_answered(uint32_t rank, const char *id, const char *text)
 {
     mca_btl_xs_gate_tool_t *tool, *next;
     unsigned int number;
     unsigned long tools_id;
 
-    if (2 != sscanf(id, "%u.%lu", &number, &tools_id)) {
+    if (2 != sscanf(id, "%u.%lu", &number, &tools_id) || !mca_btl_xs_gate_plain(text)) {
         return;
     }
     OPAL_LIST_FOREACH_SAFE (tool, next, &gate.tools, mca_btl_xs_gate_tool_t) {
@@ -155,12 +167,8 @@ static void mca_btl_xs_gate_line(mca_btl_xs_gate_tool_t *tool, const char *line)
     int length = 0;
     char id[32];
 
-    for (const char *at = line; '\0' != *at; at++) {
-        if (!isprint((unsigned char) *at)) {
-            return;
-        }
-    }
-    if (1 == sscanf(line, "%lu %n", &tools_id, &length) && 0 != length) {
+    if (mca_btl_xs_gate_plain(line) && 1 == sscanf(line, "%lu %n", &tools_id, &length)
+        && 0 != length) {
         snprintf(id, sizeof(id), "%u.%lu", tool->number, tools_id);
         tool->subscribed = tool->subscribed || NULL != strstr(line, " subscribe");
         mca_btl_xs_command_ask(id, line + length);

@@ -13,12 +13,24 @@ OBJ_CLASS_INSTANCE(mca_btl_xs_early_t, opal_list_item_t, NULL, NULL);
 /* Most fragments of one ring that are delivered before others have their turn. */
 #define MCA_BTL_XS_TURN 64
 
+/* Does anybody want it? Frames of xs over TCP do not come inside of each other. */
+static inline bool mca_btl_xs_receive_wanted(mca_btl_base_tag_t tag)
+{
+    return MCA_BTL_TAG_MAX > tag && MCA_BTL_XS_TCP_TAG != tag
+           && NULL != mca_btl_base_active_message_trigger[tag].cbfunc;
+}
+
 static void mca_btl_xs_receive_deliver(mca_btl_xs_endpoint_t *endpoint,
                                        const mca_btl_xs_hdr_t *hdr, void *data)
 {
     mca_btl_base_segment_t segment = {.seg_addr.pval = data, .seg_len = hdr->size};
 
     if (OPAL_UNLIKELY(mca_btl_xs_component.ended)) {
+        return;
+    }
+    if (OPAL_UNLIKELY(!mca_btl_xs_receive_wanted(hdr->tag))) {
+        MCA_BTL_XS_VERBOSE(0, "%s: a fragment with tag %u has been dropped",
+                           OPAL_NAME_PRINT(endpoint->proc->proc_name), hdr->tag);
         return;
     }
     mca_btl_xs_compat_deliver(&mca_btl_xs.super, endpoint, hdr->tag, &segment);
