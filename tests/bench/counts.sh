@@ -27,6 +27,19 @@ instructions()
 	echo $((sum / messages))
 }
 
+# progress BTL PEERS: user instructions of one look of rank 0, connected to so many peers, of
+# which one is active, when nothing has come.
+progress()
+{
+	local sum
+	BTL=$1,self job btl-fake 1 --mca mpi_yield_when_idle 0 valgrind --tool=callgrind \
+		--toggle-collect=count_progress --callgrind-out-file=/dev/null "$programs/counts" : \
+		-np "$2" --mca btl "$1,self" --mca mpi_yield_when_idle 0 "$programs/counts" > /dev/null
+	grep -a -q '^COUNTS done' <<< "$out" || { printf '%s\n' "$out" >&2; return 1; }
+	sum=$(sed -n 's/.*Collected : \([0-9]*\).*/\1/p' <<< "$out")
+	echo $((sum / 1000))
+}
+
 # system_calls BTL SIZE: those of 16000 exchanges, of both ranks together.
 system_calls()
 {
@@ -41,4 +54,37 @@ system_calls()
 		inside { calls++ }
 		/^write\(-1, "count_pingpong begin/ { inside = 1 }
 		END { if (seen != 2) exit 1; print calls + 0 }'
+}
+
+# copied BTL SIZE ARGUMENT...: bytes that are copied a byte sent, by library and kernel, in 2000
+# messages of a ping-pong.
+copied()
+{
+	local btl=$1 size=$2
+	shift 2
+	BTL=$btl,self job btl-fake 2 --mca mpi_yield_when_idle 0 "$@" \
+		env LD_PRELOAD="/src/build/$SUITE/bench/copies.so" \
+		"$programs/counts" --size "$size" --messages 1 > /dev/null
+	grep -a -q '^COUNTS done' <<< "$out" || { printf '%s\n' "$out" >&2; return 1; }
+	grep -a -o 'COPIES count_pingpong [0-9]*' <<< "$out" | awk -v size="$size" '
+		{ sum += $3 }
+		END { if (NR != 2) exit 1; printf "%.2f\n", sum / 2000 / size }'
+}
+
+# without_single_copy, single_copy: arguments for Open MPI's shared memory.
+without_single_copy()
+{
+	[ "$SUITE" = bookworm ] && echo --mca btl_vader_single_copy_mechanism none ||
+		echo --mca smsc ^cma,knem,xpmem
+}
+
+single_copy()
+{
+	[ "$SUITE" = bookworm ] && echo --mca btl_vader_single_copy_mechanism cma || echo --mca smsc cma
+}
+
+# prepare_counts: after prepare.
+prepare_counts()
+{
+	lab chroot make -s -C tests/bench OUT="/src/build/$SUITE/bench" || fail "$SUITE: does not compile"
 }

@@ -1,5 +1,5 @@
 #!/bin/bash
-# Proves: a small message over a ring costs few more instructions than over Open MPI's shared memory, and no system call.
+# Proves: a small message over a ring costs few more instructions than over Open MPI's shared memory, and no system call; a large one is copied twice; idle peers cost next to nothing.
 # Lab: none
 # Check: none
 # Limit: 600
@@ -13,6 +13,7 @@
 for SUITE in ${SUITES:-trixie bookworm}; do
 	export SUITE
 	prepare
+	prepare_counts
 	sm=$(shared_memory)
 	for size in 8 512; do
 		ours=0 theirs=0
@@ -27,8 +28,15 @@ for SUITE in ${SUITES:-trixie bookworm}; do
 			fail "$SUITE: $size bytes cost $ours instructions over xs, $theirs over $sm"
 		pass "$SUITE: $size bytes cost $ours instructions over xs, $theirs over $sm"
 	done
+	one=$(progress xs 1) || fail "$SUITE: progress was not counted"
+	many=$(progress xs 16) || fail "$SUITE: progress with many peers was not counted"
+	check "$SUITE: a look costs $one instructions with one peer, $many with 15 idle ones beside it" \
+		[ "$one" -gt 100 -a $((many * 10)) -le $((one * 13)) ]
 	# Sockets are looked at each 10 ms, whatever is going on.
 	calls=$(system_calls xs 8) || fail "$SUITE: system calls were not counted"
 	[ "$calls" -le 320 ] || fail "$SUITE: $calls system calls in 32000 messages"
 	pass "$SUITE: $calls system calls in 32000 messages"
+	copies=$(copied xs 65536) || fail "$SUITE: copies were not counted"
+	check "$SUITE: bytes copied a byte sent: $copies, no more than twice and the heads" \
+		awk -v n="$copies" 'BEGIN { exit !(n > 0.9 && n < 2.1) }'
 done

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * What a message costs in instructions and system calls, which is the same on each machine.
- * Ranks 0 and 1; each further one exchanges messages with rank 0, and then sleeps. Nothing is measured here: the parts to be looked at are functions of their own
- * (for valgrind --toggle-collect=NAME), and each begins and ends with a write() of its name
- * to descriptor -1 (for strace).
+ * Ranks 0 and 1; each further one exchanges messages with rank 0, and then sleeps. Nothing is
+ * measured here: the parts to be looked at are functions of their own (for valgrind
+ * --toggle-collect=NAME), and each begins and ends with a write() of its name to descriptor
+ * -1 (for strace).
  *
  *	counts [--size BYTES] [--messages N]
  *
@@ -11,6 +12,10 @@
  * count_receive	rank 1 receives N messages that are there
  * count_pingpong	rank 0 and rank 1 exchange messages, 1000 times N each
  * count_progress	rank 0 looks 1000 times whether something has come; nothing has
+ *
+ * Where there is the kernel module, ranks 0 and 1 also say what it has counted meanwhile in
+ * their guests, of all sockets: "MODULE rank R PART sent=N spared=N received=N waits=N status=N".
+ * sent and status are hypercalls: notifications, and questions whether a peer is there.
  */
 #include <getopt.h>
 #include <mpi.h>
@@ -25,6 +30,12 @@
 enum { TAG = 3, TAG_END = 4, MOST = 64 };
 #define COUNTED __attribute__((noinline, noclone))
 
+#define SOCKETS "/proc/net/xensocket"
+
+/* Columns of the module's table. */
+static const char *const columns[] = { "sent", "spared", "received", "waits", "status" };
+enum { COLUMNS = sizeof(columns) / sizeof(columns[0]) };
+
 static int rank, ranks, messages = 16;
 static size_t size = 8;
 static unsigned char *out, *in[MOST];
@@ -34,6 +45,47 @@ static void mark(const char *name)
 {
 	if (write(-1, name, strlen(name)) >= 0)
 		abort();
+}
+
+/* The table's columns, all sockets together; false without a module. */
+static int module_read(unsigned long long sum[COLUMNS])
+{
+	char line[1024], *word, *save;
+	FILE *in = fopen(SOCKETS, "re");
+	int which[64], n, i, heading = 1;
+
+	memset(sum, 0, COLUMNS * sizeof(sum[0]));
+	if (!in)
+		return 0;
+	for (; fgets(line, sizeof(line), in); heading = 0)
+		for (n = 0, word = strtok_r(line, " \n", &save); word && n < 64;
+		     word = strtok_r(NULL, " \n", &save), n++)
+			if (heading) {
+				for (i = 0; i < COLUMNS && strcmp(word, columns[i]); i++)
+					;
+				which[n] = i;
+			} else if (which[n] < COLUMNS) {
+				sum[which[n]] += strtoull(word, NULL, 10);
+			}
+	fclose(in);
+	return 1;
+}
+
+/* Says what the module has counted since then. */
+static void module_tell(const char *part, const unsigned long long before[COLUMNS])
+{
+	unsigned long long after[COLUMNS];
+	char line[512];
+	int i, length;
+
+	if (!module_read(after))
+		return;
+	length = snprintf(line, sizeof(line), "MODULE rank %d %s", rank, part);
+	for (i = 0; i < COLUMNS; i++)
+		length += snprintf(line + length, sizeof(line) - length, " %s=%llu", columns[i],
+				   after[i] - before[i]);
+	puts(line);
+	fflush(stdout);
 }
 
 static void exchange(int other)
@@ -144,10 +196,16 @@ static void settle(MPI_Comm pair)
 
 static void count_all(MPI_Comm pair)
 {
+	unsigned long long before[COLUMNS];
 	int i;
 
 	settle(pair);
+	module_read(before);
+	/* Both have read before either begins, and each has come to its end before it reads. */
+	MPI_Barrier(pair);
 	count_pingpong();
+	MPI_Barrier(pair);
+	module_tell("count_pingpong", before);
 
 	/* Until rings that nothing comes over have gone cold. */
 	if (rank == 0)

@@ -8,7 +8,10 @@
  *	both		both directions at once, MB/s, sum
  *	rate		one direction, messages a second, sum
  *
- *	speed [--name NAME] [--run N] [--least BYTES] [--most BYTES] [--seconds S]
+ *	speed [--name NAME] [--run N] [--least BYTES] [--most BYTES] [--factor N] [--seconds S]
+ *
+ * From one size to the next by the factor (4); each test of a size takes about the seconds
+ * (0.2), large ones longer.
  */
 #include <getopt.h>
 #include <mpi.h>
@@ -18,12 +21,21 @@
 
 #include "pattern.h"
 
-enum { TAG = 5, WINDOW = 32 };
+enum { TAG = 5, WINDOW = 32, WINDOW_BYTES = 8 << 20 };
 
 static int rank, ranks, peer;
 static size_t size;
-static unsigned char *out, *in;	/* WINDOW messages each */
+static int window;		/* messages at a time */
+static unsigned char *out, *in;	/* so many messages each */
 static MPI_Request requests[2 * WINDOW];
+
+/* Fewer large ones at a time: guests have little memory. */
+static int window_of(size_t bytes)
+{
+	size_t n = bytes ? WINDOW_BYTES / bytes : WINDOW;
+
+	return n < 1 ? 1 : n > WINDOW ? WINDOW : (int)n;
+}
 
 static void latency(int times)
 {
@@ -46,10 +58,10 @@ static void windows(int times, int sends, int receives)
 
 	for (i = 0; i < times; i++) {
 		n = 0;
-		for (j = 0; receives && j < WINDOW; j++)
+		for (j = 0; receives && j < window; j++)
 			MPI_Irecv(in + j * size, size, MPI_BYTE, peer, TAG, MPI_COMM_WORLD,
 				  &requests[n++]);
-		for (j = 0; sends && j < WINDOW; j++)
+		for (j = 0; sends && j < window; j++)
 			MPI_Isend(out + j * size, size, MPI_BYTE, peer, TAG, MPI_COMM_WORLD,
 				  &requests[n++]);
 		MPI_Waitall(n, requests, MPI_STATUSES_IGNORE);
@@ -86,7 +98,7 @@ static double take(void (*test)(int), int times)
 /* Often enough to take @seconds. */
 static double measure(void (*test)(int), double seconds)
 {
-	double once = take(test, 3);
+	double once = take(test, size > WINDOW_BYTES / WINDOW ? 1 : 3);
 	int times = seconds / once < 3 ? 3 : seconds / once > 200000 ? 200000 : seconds / once;
 
 	MPI_Bcast(&times, 1, MPI_INT, 0, MPI_COMM_WORLD);
@@ -103,7 +115,36 @@ static void check(int messages)
 			printf("SPEED BAD rank %d: wrong content\n", rank);
 			MPI_Abort(MPI_COMM_WORLD, 1);
 		}
-	memset(in, 0, WINDOW * size);
+	memset(in, 0, messages * size);
+}
+
+/* All that is measured of one size. */
+static void measure_all(const char *name, int run, int pairs, double seconds)
+{
+	double value;
+	int i;
+
+	window = window_of(size);
+	for (i = 0; i < window; i++)
+		pattern_fill(out + i * size, size, rank * 1000 + i);
+	memset(in, 0, window * size);
+	value = measure(latency, seconds);
+	check(1);
+	if (rank == 0)
+		printf("%s,latency,%zu,%d,%d,%.3f\n", name, size, run, pairs, value / 2 * 1e6);
+	value = measure(stream, seconds);
+	if (rank > peer)
+		check(window);
+	if (rank == 0)
+		printf("%s,stream,%zu,%d,%d,%.3f\n%s,rate,%zu,%d,%d,%.0f\n", name, size, run,
+		       pairs, window * size * pairs / value / 1e6, name, size, run, pairs,
+		       window * pairs / value);
+	value = measure(both, seconds);
+	check(window);
+	if (rank == 0)
+		printf("%s,both,%zu,%d,%d,%.3f\n", name, size, run, pairs,
+		       2 * window * size * pairs / value / 1e6);
+	fflush(stdout);
 }
 
 int main(int argc, char **argv)
@@ -113,13 +154,14 @@ int main(int argc, char **argv)
 		{ "run", required_argument, NULL, 'r' },
 		{ "least", required_argument, NULL, 'l' },
 		{ "most", required_argument, NULL, 'm' },
+		{ "factor", required_argument, NULL, 'f' },
 		{ "seconds", required_argument, NULL, 's' },
 		{ 0 },
 	};
-	size_t least = 1, most = 1 << 20;
-	double seconds = 0.2, value;
+	size_t least = 1, most = 1 << 20, factor = 4, room;
 	const char *name = "mpi";
-	int run = 1, opt, i, pairs;
+	double seconds = 0.2;
+	int run = 1, opt;
 
 	MPI_Init(&argc, &argv);
 	MPI_Comm_rank(MPI_COMM_WORLD, &rank);
@@ -138,6 +180,9 @@ int main(int argc, char **argv)
 		case 'm':
 			most = strtoul(optarg, NULL, 0);
 			break;
+		case 'f':
+			factor = strtoul(optarg, NULL, 0);
+			break;
 		case 's':
 			seconds = strtod(optarg, NULL);
 			break;
@@ -145,42 +190,24 @@ int main(int argc, char **argv)
 			MPI_Abort(MPI_COMM_WORLD, 2);
 		}
 	}
-	if (ranks % 2 || !least) {
-		fprintf(stderr, "speed: an even number of ranks, and sizes from 1 on\n");
+	if (ranks % 2 || !least || factor < 2) {
+		fprintf(stderr, "speed: an even number of ranks, sizes from 1 on, a factor from 2 on\n");
 		MPI_Abort(MPI_COMM_WORLD, 2);
 	}
 	peer = rank ^ 1;
-	pairs = ranks / 2;
-	out = malloc(WINDOW * most);
-	in = malloc(WINDOW * most);
+	/* The most that the messages of a window ever take. */
+	room = most > WINDOW_BYTES ? most : WINDOW_BYTES;
+	out = malloc(room);
+	in = malloc(room);
 	if (!out || !in)
 		MPI_Abort(MPI_COMM_WORLD, 1);
 	/* Until each pair has found its way. */
 	size = 1;
+	window = window_of(size);
 	measure(latency, 1);
 
-	for (size = least; size <= most; size *= 4) {
-		for (i = 0; i < WINDOW; i++)
-			pattern_fill(out + i * size, size, rank * 1000 + i);
-		memset(in, 0, WINDOW * size);
-		value = measure(latency, seconds);
-		check(1);
-		if (rank == 0)
-			printf("%s,latency,%zu,%d,%d,%.3f\n", name, size, run, pairs, value / 2 * 1e6);
-		value = measure(stream, seconds);
-		if (rank > peer)
-			check(WINDOW);
-		if (rank == 0)
-			printf("%s,stream,%zu,%d,%d,%.3f\n%s,rate,%zu,%d,%d,%.0f\n", name, size, run,
-			       pairs, WINDOW * size * pairs / value / 1e6, name, size, run, pairs,
-			       WINDOW * pairs / value);
-		value = measure(both, seconds);
-		check(WINDOW);
-		if (rank == 0)
-			printf("%s,both,%zu,%d,%d,%.3f\n", name, size, run, pairs,
-			       2 * WINDOW * size * pairs / value / 1e6);
-		fflush(stdout);
-	}
+	for (size = least; size <= most; size *= factor)
+		measure_all(name, run, ranks / 2, seconds);
 	MPI_Finalize();
 	return 0;
 }

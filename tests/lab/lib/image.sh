@@ -2,7 +2,7 @@
 # Root file systems and disk images, cached by a key over what they are made of.
 #
 #   $LAB_CACHE/tree-SUITE-KEY/    root file system as packages made it, the build root
-#   $LAB_CACHE/tools-SUITE-KEY/   the same with what builds and checks Debian packages
+#   $LAB_CACHE/tools-SUITE-KEY/   the same with what builds and checks packages, and draws plots
 #   $LAB_CACHE/image-SUITE-KEY/   disk.ext4, lab-xen, lab-vmlinuz, lab-initramfs, id_ed25519
 # SPDX-License-Identifier: BSD-3-Clause
 
@@ -183,11 +183,12 @@ image_ensure()
 	kernel_ensure
 }
 
-# tools_ensure: sets LAB_TOOLS, a root file system that also builds and checks packages.
+# tools_ensure: sets LAB_TOOLS, a root file system that also builds and checks packages, and
+# draws plots.
 tools_ensure()
 {
 	LAB_TOOLS=$LAB_CACHE/tools-$SUITE-$(key "$SUITE" "$(package_list tools)" "$(declare -f tree_make)")
-	cached "$LAB_TOOLS" "root file system of Debian $SUITE, with packaging tools" \
+	cached "$LAB_TOOLS" "root file system of Debian $SUITE, with packaging tools and gnuplot" \
 		tree_make "$LAB_TOOLS" "$(package_list tools)"
 	touch "$LAB_TOOLS"
 }
