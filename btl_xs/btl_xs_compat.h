@@ -27,6 +27,10 @@ typedef opal_atomic_int32_t mca_btl_xs_atomic_t;
 #    define MCA_BTL_XS_RECEIVE_CALLBACK(name, received) \
         void name(struct mca_btl_base_module_t *btl, const mca_btl_base_receive_descriptor_t *received)
 
+/* Likewise of the function that prints the values of an enumeration. */
+#    define MCA_BTL_XS_ENUM_DUMP(name) \
+        int name(mca_base_var_enum_t *names, char **out, mca_base_var_enum_dump_type_t kind)
+
 static inline char *mca_btl_xs_compat_hostname(const opal_proc_t *proc)
 {
     return opal_get_proc_hostname(proc);
@@ -61,6 +65,8 @@ typedef volatile int32_t mca_btl_xs_atomic_t;
 #    define MCA_BTL_XS_RECEIVE_CALLBACK(name, received)                    \
         void name(struct mca_btl_base_module_t *btl, mca_btl_base_tag_t tag, \
                   mca_btl_base_descriptor_t *received, void *cbdata)
+
+#    define MCA_BTL_XS_ENUM_DUMP(name) int name(mca_base_var_enum_t *names, char **out)
 
 static inline char *mca_btl_xs_compat_hostname(const opal_proc_t *proc)
 {

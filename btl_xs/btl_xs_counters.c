@@ -118,6 +118,15 @@ static int mca_btl_xs_counters_peers_notify(mca_base_pvar_t *pvar, mca_base_pvar
     return OPAL_SUCCESS;
 }
 
+/*
+ * For ompi_info: the help has the values, too. Open MPI's mca_base_pvar_dump() has room for the
+ * variable, its help and its values, and none for the end of the list.
+ */
+static MCA_BTL_XS_ENUM_DUMP(mca_btl_xs_counters_no_dump)
+{
+    return OPAL_ERR_NOT_SUPPORTED;
+}
+
 static void mca_btl_xs_counters_register_peers(const char *name, const char *help,
                                                const mca_base_var_enum_value_t *values,
                                                int (*state)(const mca_btl_xs_endpoint_t *))
@@ -127,6 +136,7 @@ static void mca_btl_xs_counters_register_peers(const char *name, const char *hel
     if (OPAL_SUCCESS != mca_base_var_enum_create(name, values, &names)) {
         return;
     }
+    names->dump = mca_btl_xs_counters_no_dump;
     (void) mca_base_component_pvar_register(
         &mca_btl_xs_component.super.btl_version, name, help, OPAL_INFO_LVL_4,
         MCA_BASE_PVAR_CLASS_STATE, MCA_BASE_VAR_TYPE_INT, names, MCA_BASE_VAR_BIND_NO_OBJECT,

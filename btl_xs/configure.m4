@@ -2,8 +2,8 @@
 #
 # SPDX-License-Identifier: BSD-3-Clause
 #
-# For a copy of this directory at opal/mca/btl/xs of Open MPI's sources; see README.md
-# of xensocket. libxensocket has to be installed.
+# For a copy of this directory at opal/mca/btl/xs of Open MPI's sources; see
+# Documentation/btl.md of xensocket. libxensocket has to be installed.
 
 # MCA_btl_xs_CONFIG([action-if-can-compile], [action-if-cant-compile])
 # ------------------------------------------------

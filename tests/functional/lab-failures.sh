@@ -1,6 +1,7 @@
 #!/bin/bash
 # Proves: a host or guest that does not boot, a QEMU that dies and a taken port are handled.
 # Lab: none suite=trixie
+# Check: none
 # Limit: 400
 # SPDX-License-Identifier: BSD-3-Clause
 

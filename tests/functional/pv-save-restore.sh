@@ -1,6 +1,7 @@
 #!/bin/bash
 # Proves: a PV guest goes on where it was after xl save and xl restore.
 # Lab: hosts=1 guests=2 type=pv suite=all
+# Check: bookworm-pv
 # Limit: 300
 # SPDX-License-Identifier: BSD-3-Clause
 

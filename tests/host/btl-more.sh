@@ -12,7 +12,9 @@ for SUITE in ${SUITES:-trixie bookworm}; do
 	export SUITE
 	prepare
 
-	info=$(lab chroot tests/btl/installed btl_xs "/src/build/$SUITE/btl" ompi_info --param btl xs --level 9)
+	info=$(lab chroot tests/btl/installed btl_xs "/src/build/$SUITE/btl" ompi_info --param btl xs --level 9) ||
+		fail "$SUITE: ompi_info ends with status $?"
+	check "$SUITE: ompi_info comes to the end of its list" grep -q 'performance "btl_xs_rings"' <<< "$info"
 	check "$SUITE: ompi_info shows the component" grep -q 'parameter "btl_xs_ring_size"' <<< "$info"
 
 	suite "known traffic is counted" btl 2 "$programs/suite" counters

@@ -13,7 +13,6 @@
 for SUITE in ${SUITES:-trixie bookworm}; do
 	export SUITE
 	prepare
-	lab chroot sh -c "command -v valgrind strace" > /dev/null || skip "no valgrind in the build root"
 	sm=$(shared_memory)
 	for size in 8 512; do
 		ours=0 theirs=0

@@ -16,9 +16,9 @@ search()
 {
 	local name=$1
 	shift
-	spin -a "$@" "$TESTS_DIR/model/switch.pml" || fail "$name: spin does not accept the model"
-	lab chroot sh -ec "cd build/model && gcc -O2 -DSAFETY -DCOLLAPSE -DMEMLIM=4000 -o pan pan.c &&
-		./pan -m1000000" > "$name" 2>&1 || { cat "$name"; fail "$name: the search did not end"; }
+	lab chroot sh -ec 'cd build/model && spin -a "$@" ../../tests/model/switch.pml &&
+		gcc -O2 -DSAFETY -DCOLLAPSE -DMEMLIM=4000 -o pan pan.c &&
+		./pan -m1000000' sh "$@" > "$name" 2>&1 || { cat "$name"; fail "$name: the search did not end"; }
 	cat "$name"
 }
 

@@ -68,6 +68,11 @@ leaves "nothing left behind" '1 passed, 0 failed, 0 skipped' "${same}g2 interrup
 leaves "a guest that is gone holds nothing" '1 passed, 0 failed, 0 skipped' "$same" ''
 leaves "a leak is found" '#   it leaves something behind: g1 grant-references: 519 before, 520 after' \
 	'g1 interrupts 5\ng1 grant-references 520\n' ''
+leaves "fewer references are no leak" '1 passed, 0 failed, 0 skipped' \
+	'g1 interrupts 5\ng1 grant-references 89\n' ''
+leaves "fewer of another thing are told of" \
+	'#   it leaves something behind: g1 interrupts: 5 before, 4 after' \
+	'g1 interrupts 4\ng1 grant-references 519\n' ''
 leaves "what was not measured is no equality" \
 	'#   it leaves something behind: g1 grant-references: 519 before,  after' 'g1 interrupts 5\n' ''
 leaves "a guest that does not answer is told of" \

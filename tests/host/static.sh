@@ -22,7 +22,6 @@ manuals()
 {
 	lab chroot sh -c 'for page; do
 		mandoc -T lint -W warning "$page"
-		LC_ALL=C.UTF-8 man --warnings -Tutf8 -Z -l "$page" 2>&1 > /dev/null
 	done' sh "$@" 2>&1 | grep -v 'missing date, using ""'
 }
 
@@ -63,6 +62,42 @@ links()
 		done
 }
 
+# unexplained GUIDE: what a user may meet, and what no row of the guide's tables begins with:
+# messages and parameters of the component, parameters of the module, and errors of the module,
+# the library and its manual, but for those that no program sees.
+unexplained()
+{
+	local name
+	sed -n 's/^| \([^|]*\)|.*/\1/p' "$1" > "$work/rows"
+	{
+		sed -n 's/^\[\(.*\)\]$/\1/p' btl_xs/help-mpi-btl-xs.txt
+		sed -n 's/^module_param\(_named\)\?(\([a-z_]*\),.*/\2/p' kmod/*.c
+		sed -n 's/.*mca_btl_xs_\(param\|control_variable\)("\([a-z_]*\)".*/btl_xs_\2/p
+			s/^ *"\([a-z_]*\)",$/btl_xs_\1/p' btl_xs/btl_xs_component.c btl_xs/btl_xs_control.c
+	} | while read -r name; do grep -q -F -e "\`$name\`" "$work/rows" || echo "$1: no $name"; done
+	{
+		grep -o -h -w -E 'E[A-Z0-9]+' kmod/*.[ch] userlib/src/*.c userlib/include/*.h userlib/man/*.[37] |
+			grep -x -F "$errors" | grep -v -x -e EALREADY -e ENODATA -e ESRCH
+		sed -n 's/^#define \(XSOCK_E[A-Z]*\)\t.*/\1/p' userlib/include/xensocket.h
+	} | sort -u | while read -r name; do grep -q -w -e "$name" "$work/rows" || echo "$1: no $name"; done
+}
+
+# unlisted README: targets of "make help", and documents, that it does not name; and targets
+# that it names and that do not exist.
+unlisted()
+{
+	local name
+	make -s help | sed -n 's/^make \([a-z0-9-]*\) .*/\1/p' > "$work/targets"
+	while read -r name; do
+		grep -q -E "make $name( |\`|$)" "$1" || echo "$1: no make $name"
+	done < "$work/targets"
+	grep -o -E '(^|`)make [a-z][a-z0-9-]*' "$1" | sed 's/.* //' | sort -u | grep -v -x -F -f "$work/targets" |
+		sed "s,^,$1: there is no make ,"
+	for name in Documentation/*.md; do
+		grep -q -F "($name)" "$1" || echo "$1: no link to $name"
+	done
+}
+
 # What the first knows of macros is not enough for lists of the kernel's and Open MPI's.
 look()
 {
@@ -78,19 +113,25 @@ check_equal "${#files[@]} files: spelling" "" "$(spell "${files[@]}")"
 mapfile -t pages < <(ls userlib/man/*.[1-8] xen-scripts/man/*.[1-8])
 check "pages are there" [ ${#pages[@]} -ge 10 ]
 check_equal "${#pages[@]} manual pages" "" "$(manuals "${pages[@]}")"
-for program in userlib/tools/xscat.c:xscat.1 userlib/tools/xsctl.c:xsctl.8 userlib/run/xs-run.c:xs-run.1 \
-	userlib/tools/xs-btlctl.c:xs-btlctl.1 userlib/tools/xs-events.c:xs-events.1; do
+for program in userlib/tools/xscat.c:xscat.1 userlib/tools/xsctl.c:xsctl.8 \
+		userlib/tools/xs-btlctl.c:xs-btlctl.1 userlib/tools/xs-events.c:xs-events.1 userlib/run/xs-run.c:xs-run.1; do
 	check_equal "the manual has the options of $(basename "${program%:*}" .c)" "" \
 		"$(options "${program%:*}" "userlib/man/${program#*:}")"
 done
-for program in xs-hostid xs-migrate xs-save; do
-	check_equal "the manual has the options of $program" "" \
-		"$(options "xen-scripts/$program" "xen-scripts/man/$program.8")"
+for program in xs-hostid:xs-hostid functions:xs-migrate functions:xs-save; do
+	check_equal "the manual has the options of ${program#*:}" "" \
+		"$(options "xen-scripts/${program%:*}" "xen-scripts/man/${program#*:}.8")"
 done
 
 for document in README.md Documentation/*.md; do
 	check_equal "$document: links and files" "" "$(links "$document")"
 done
+
+errors=$(lab chroot sh -c "echo '#include <errno.h>' | gcc -E -dM -" | sed -n 's/^#define \(E[A-Z0-9]*\) .*/\1/p')
+check "the system's errors are known" [ "$(wc -l <<< "$errors")" -ge 100 ]
+check_equal "the user guide explains each message, error and parameter" "" \
+	"$(unexplained Documentation/user-guide.md)"
+check_equal "the README has each target and each document" "" "$(unlisted README.md)"
 
 check_equal "cppcheck: library, tools, xs-run" "" \
 	"$(look -Iuserlib/include -Iuserlib/src userlib/src userlib/tools userlib/job userlib/run)"
@@ -99,9 +140,16 @@ check_equal "cppcheck: module, component" "" \
 		'-DMCA_BASE_COMPONENT_INIT(a,b,c)=' -Iuserlib/include kmod btl_xs)"
 
 # The checks themselves.
-printf 'This is teh end of [it](nowhere.md) and `tests/nowhere`; see [here](#no-such).\n' > "$work/bad.md"
+printf 'This is \164eh end of [it](nowhere.md) and `tests/nowhere`; see [here](#no-such).\n' > "$work/bad.md"
 check "a spelling mistake is found" grep -q 'teh ==> the' <<< "$(spell "$work/bad.md")"
 check_equal "links to nowhere are found" 3 "$(links "$work/bad.md" | wc -l)"
+for name in 'bad value' max_peer_pages btl_xs_window ENOBUFS XSOCK_EVERSION; do
+	sed "s/^\(| [^|]*\)$name/\1/" Documentation/user-guide.md > "$work/guide.md"
+	check_equal "that the guide says nothing of '$name' is found" "$work/guide.md: no $name" \
+		"$(unexplained "$work/guide.md")"
+done
+sed 's/make fuzz/make fuss/g; s/(Documentation\/lab.md)//g' README.md > "$work/readme.md"
+check_equal "what the README lacks is found" 3 "$(unlisted "$work/readme.md" | wc -l)"
 printf '.TH BAD 1 "" "x" "x"\n.SH NAME\nbad \\- page\n.NOSUCH\n' > "$work/bad.1"
 check "a mistake in a manual page is found" grep -q NOSUCH <<< "$(manuals "$work/bad.1")"
 printf '#include <stdlib.h>\nint bad(void)\n{\n\tint *p = malloc(4);\n\n\tfree(p);\n\treturn *p;\n}\n' > "$work/bad.c"

@@ -13,7 +13,6 @@
  * whose counts are sums over what the ranks received. Exit status 1 and a line
  * "RING BAD ..." say what was wrong.
  */
-#include <getopt.h>
 #include <inttypes.h>
 #include <mpi.h>
 #include <stdio.h>
@@ -23,6 +22,7 @@
 #include <unistd.h>
 
 #include "counters.h"
+#include "options.h"
 #include "pattern.h"
 
 enum { TAG = 7 };
@@ -41,44 +41,29 @@ static void bad(int rank, uint64_t round, const char *what)
 
 int main(int argc, char **argv)
 {
-	static const struct option options[] = {
-		{ "rounds", required_argument, NULL, 'r' },
-		{ "until", required_argument, NULL, 'u' },
-		{ "max", required_argument, NULL, 'm' },
-		{ "corrupt", required_argument, NULL, 'c' },
-		{ 0 },
-	};
 	uint64_t rounds = 100, corrupt = UINT64_MAX, round, mine[2] = { 0 }, all[2];
 	const char *until = NULL;
 	size_t max = 65536;
 	unsigned char *out, *in;
 	time_t told = time(NULL);
 	struct counters counters;
-	int rank, size, opt;
+	int rank, size;
+	const struct value values[] = {
+		{ "rounds", NUMBER, &rounds },
+		{ "until", TEXT, &until },
+		{ "max", NUMBER, &max },
+		{ "corrupt", NUMBER, &corrupt },	/* damages one byte, to see the check fail */
+		{ 0 },
+	};
 
 	MPI_Init(&argc, &argv);
 	counters_open(&counters);
 	MPI_Comm_rank(MPI_COMM_WORLD, &rank);
 	MPI_Comm_size(MPI_COMM_WORLD, &size);
-	while ((opt = getopt_long(argc, argv, "", options, NULL)) != -1) {
-		switch (opt) {
-		case 'r':
-			rounds = strtoull(optarg, NULL, 0);
-			break;
-		case 'u':
-			until = optarg;
-			rounds = UINT64_MAX;
-			break;
-		case 'm':
-			max = strtoull(optarg, NULL, 0);
-			break;
-		case 'c': /* damages one byte, to see the check fail */
-			corrupt = strtoull(optarg, NULL, 0);
-			break;
-		default:
-			MPI_Abort(MPI_COMM_WORLD, 2);
-		}
-	}
+	if (!options_read(argc, argv, values))
+		MPI_Abort(MPI_COMM_WORLD, 2);
+	if (until)
+		rounds = UINT64_MAX;
 	out = malloc(max + 1);
 	in = malloc(max + 1);
 	if (!out || !in)

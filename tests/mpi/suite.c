@@ -15,7 +15,6 @@
  * "COUNTERS rank N: NAME=VALUE ...".
  */
 #include <fcntl.h>
-#include <getopt.h>
 #include <inttypes.h>
 #include <mpi.h>
 #include <pthread.h>
@@ -27,6 +26,7 @@
 #include <unistd.h>
 
 #include "counters.h"
+#include "options.h"
 #include "pattern.h"
 
 #define WORLD MPI_COMM_WORLD
@@ -1114,50 +1114,29 @@ static bool another(const char *until)
 
 int main(int argc, char **argv)
 {
-	static const struct option options[] = {
-		{ "list", no_argument, NULL, 'l' },
-		{ "size", required_argument, NULL, 's' },
-		{ "seconds", required_argument, NULL, 't' },
-		{ "until", required_argument, NULL, 'u' },
-		{ "path", required_argument, NULL, 'p' },
-		{ "corrupt", no_argument, NULL, 'c' },
-		{ "child", no_argument, NULL, 'C' },
+	bool threads = named(argc, argv, "threads");
+	bool is_child = false, names = false;
+	const char *until = NULL;
+	int i, provided, ran = 0;
+	const struct value values[] = {
+		{ "list", FLAG, &names },
+		{ "size", NUMBER, &most },
+		{ "seconds", REAL, &seconds },
+		{ "until", TEXT, &until },
+		{ "path", TEXT, &wanted_path },
+		{ "corrupt", FLAG, &corrupt },
+		{ "child", FLAG, &is_child },
 		{ 0 },
 	};
-	bool threads = named(argc, argv, "threads");
-	int opt, i, provided, ran = 0;
-	bool is_child = false;
-	const char *until = NULL;
 
 	program = argv[0];
-	while ((opt = getopt_long(argc, argv, "", options, NULL)) != -1) {
-		switch (opt) {
-		case 'l':
-			for (i = 0; i < CASES; i++)
-				puts(cases[i].name);
-			return 0;
-		case 's':
-			most = strtoull(optarg, NULL, 0);
-			break;
-		case 't':
-			seconds = strtod(optarg, NULL);
-			break;
-		case 'u':
-			until = optarg;
-			repeated = true;
-			break;
-		case 'p':
-			wanted_path = optarg;
-			break;
-		case 'c':
-			corrupt = true;
-			break;
-		case 'C':
-			is_child = true;
-			break;
-		default:
-			return 2;
-		}
+	if (!options_read(argc, argv, values))
+		return 2;
+	repeated = until;
+	if (names) {
+		for (i = 0; i < CASES; i++)
+			puts(cases[i].name);
+		return 0;
 	}
 	for (i = optind; i < argc; i++) {
 		int j;

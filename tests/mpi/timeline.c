@@ -13,7 +13,6 @@
  * completed in it. At the end "TIMELINE OK round_trips=N longest_us=N"; "TIMELINE BAD ..."
  * on either rank ends the job with status 1.
  */
-#include <getopt.h>
 #include <inttypes.h>
 #include <mpi.h>
 #include <stdbool.h>
@@ -23,6 +22,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "options.h"
 #include "pattern.h"
 
 enum { SAMPLES = 1 << 16, STOP = 1, GO_ON = 2 };
@@ -126,36 +126,23 @@ static void follow(unsigned char *buf, size_t size)
 
 int main(int argc, char **argv)
 {
-	static const struct option options[] = {
-		{ "until", required_argument, NULL, 'u' },
-		{ "size", required_argument, NULL, 's' },
-		{ "every", required_argument, NULL, 'e' },
-		{ 0 },
-	};
 	const char *until = NULL;
 	double every = 1;
 	size_t size = 8;
 	unsigned char *buf;
-	int ranks, opt;
+	int ranks;
+	const struct value values[] = {
+		{ "until", TEXT, &until },
+		{ "size", NUMBER, &size },
+		{ "every", REAL, &every },
+		{ 0 },
+	};
 
 	MPI_Init(&argc, &argv);
 	MPI_Comm_rank(MPI_COMM_WORLD, &rank);
 	MPI_Comm_size(MPI_COMM_WORLD, &ranks);
-	while ((opt = getopt_long(argc, argv, "", options, NULL)) != -1) {
-		switch (opt) {
-		case 'u':
-			until = optarg;
-			break;
-		case 's':
-			size = strtoull(optarg, NULL, 0);
-			break;
-		case 'e':
-			every = strtod(optarg, NULL);
-			break;
-		default:
-			MPI_Abort(MPI_COMM_WORLD, 2);
-		}
-	}
+	if (!options_read(argc, argv, values))
+		MPI_Abort(MPI_COMM_WORLD, 2);
 	buf = malloc(size + 1);
 	if (!until || ranks != 2 || !buf)
 		MPI_Abort(MPI_COMM_WORLD, 2);

@@ -24,6 +24,7 @@
  * @call: what the thread runs
  * @thread: runs it
  * @outcome: of it
+ * @tid: the thread's number, 0 until it runs
  * @done: it has returned
  */
 struct end {
@@ -36,6 +37,7 @@ struct end {
 	const struct step *call;
 	pthread_t thread;
 	struct outcome outcome;
+	volatile pid_t tid;
 	volatile int done;
 };
 
@@ -200,6 +202,28 @@ static int do_asyncio(int fd)
 	return fcntl(fd, F_SETFL, O_RDWR | O_ASYNC);
 }
 
+/* The thread sleeps in its call: on a busy machine it may come to that late. */
+static void await_sleep(struct end *e)
+{
+	char path[64], text[256], *state;
+	ssize_t n;
+	int i, fd;
+
+	for (i = 0; i < LONG_MS && !e->done; i++) {
+		snprintf(path, sizeof(path), "/proc/self/task/%d/stat", (int)e->tid);
+		fd = e->tid ? open(path, O_RDONLY) : -1;
+		if (fd >= 0) {
+			n = read(fd, text, sizeof(text) - 1);
+			close(fd);
+			text[n > 0 ? n : 0] = 0;
+			state = strrchr(text, ')');
+			if (state && !strncmp(state, ") S", 3))
+				return;
+		}
+		usleep(1000);
+	}
+}
+
 static int do_signalled(int fd, int timeout_ms)
 {
 	int k, was;
@@ -306,6 +330,7 @@ static int call(struct end *e, const struct step *s, int family, int expected)
 		e->fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
 		return e->fd < 0 ? -1 : 0;
 	case WAITING:
+		await_sleep(e);
 		usleep(QUIET_MS * 1000);
 		return !e->done;
 	case SIGNAL:
@@ -333,6 +358,7 @@ static void *call_thread(void *arg)
 {
 	struct end *e = arg;
 
+	e->tid = gettid();
 	e->outcome = outcome_of(e, e->call, AF_UNSPEC, 0);
 	e->done = 1;
 	return NULL;
@@ -345,6 +371,7 @@ static struct outcome run_step(struct end *e, const struct step *s, int family, 
 	if (s->async) {
 		e->call = s;
 		e->done = 0;
+		e->tid = 0;
 		o.ret = pthread_create(&e->thread, NULL, call_thread, e);
 		return o;
 	}

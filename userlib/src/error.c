@@ -28,6 +28,8 @@ static const struct {
 	{ EHOSTUNREACH, "No such domain on this host" },
 	{ EADDRNOTAVAIL, "Not a domid that can be a peer" },
 	{ ENETDOWN, "Xensockets are quiesced" },
+	{ ENOBUFS, "A limit was reached: locked memory, sockets or pages" },
+	{ ENOSPC, "No space left, or no grant references or event channels" },
 	{ EOPNOTSUPP, "Not possible for this socket or in this kind of guest" },
 };
 

@@ -11,7 +11,6 @@ readonly LAB_DEPS="
 	qemu-system-x86_64:qemu-system-x86
 	shellcheck:shellcheck
 	socat:socat
-	spin:spin
 	ssh:openssh-client
 	unshare:util-linux
 "
