@@ -6,7 +6,7 @@ export SUITE
 LAB = tests/lab/lab
 
 .DEFAULT_GOAL := help
-.PHONY: help all deps demo check check-full check-debug check-host check-model check-migration check-lab fuzz bench bench-counts bench-migration btl install install-dom0 clean distclean deb dist
+.PHONY: help all deps demo check check-full check-debug check-host check-model check-migration check-lab coverage fuzz bench bench-counts bench-migration btl install install-dom0 clean distclean deb dist
 
 help:
 	@echo 'make demo        MPI over TCP and xensockets between two Xen guests, and a live migration'
@@ -17,6 +17,7 @@ help:
 	@echo 'make check-model the model of the switch between TCP and rings, larger than in check'
 	@echo 'make check-migration MPI jobs through migration, save, reload, all variants'
 	@echo 'make check-lab   the tests on Xen'
+	@echo 'make coverage    which lines of library, ring and component the tests without Xen run'
 	@echo 'make fuzz        the ring under libFuzzer (clang), SECONDS=300 for each side'
 	@echo 'make all         compile everything, in the root file system of SUITE ($(SUITE))'
 	@echo 'make btl         the Open MPI component alone, for the Open MPI of this machine'
@@ -83,6 +84,9 @@ check-migration: deps
 
 check-lab: deps
 	@tests/run lab
+
+coverage: deps
+	@tests/coverage
 
 btl:
 	@$(MAKE) -C btl_xs
