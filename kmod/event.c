@@ -19,10 +19,11 @@ static void xsock_wake(struct sock *sk, int how, int band)
 	struct socket_wq *wq;
 
 	rcu_read_lock();
+	/* SIGIO first: who sleeps says that he wants none until he is awake. */
+	sk_wake_async(sk, how, band);
 	wq = rcu_dereference(sk->sk_wq);
 	if (skwq_has_sleeper(wq))
 		wake_up_interruptible_all(&wq->wait);
-	sk_wake_async(sk, how, band);
 	rcu_read_unlock();
 }
 

@@ -69,6 +69,7 @@ struct outcome {
  * @some: how many bytes does not matter, but whether
  * @xen: AF_XEN's outcome,
  * @why: ... which is not AF_UNIX's for this reason
+ * @chance: ... or which AF_UNIX's may be, by chance
  */
 struct step {
 	char end;
@@ -80,6 +81,7 @@ struct step {
 	int some;
 	struct outcome xen;
 	const char *why;
+	int chance;
 };
 
 #define tx(what, ...)	{ .end = 'T', .name = #what, .op = what, ##__VA_ARGS__ }
@@ -89,6 +91,8 @@ struct step {
 #define SOME		.some = 1
 /* AF_XEN returns this, or fails with that errno, for a reason. */
 #define RETURNS(n, reason)	.xen = { .ret = (n) }, .why = (reason)
+/* ... and so does AF_UNIX, unless it loses a race against itself. */
+#define RETURNS_ALWAYS(n, reason)	RETURNS(n, reason), .chance = 1
 #define FAILS(e, reason)	.xen = { .ret = -1, .err = (e) }, .why = (reason)
 
 #endif
