@@ -42,6 +42,12 @@ static inline const char *mca_btl_xs_compat_job_name(void)
     return opal_process_info.myprocid.nspace;
 }
 
+/* tcp has called back as a connection has broken: does it keep the descriptor? */
+static inline void mca_btl_xs_compat_tcp_failed(mca_btl_base_module_t *module,
+                                                mca_btl_base_descriptor_t *des)
+{
+}
+
 #else
 
 #    include "opal/mca/event/event.h"
@@ -79,6 +85,13 @@ static inline uint32_t mca_btl_xs_compat_job_size(void)
 static inline const char *mca_btl_xs_compat_job_name(void)
 {
     return NULL == opal_pmix.get_nspace ? NULL : opal_pmix.get_nspace(OPAL_PROC_MY_NAME.jobid);
+}
+
+/* It forgets it. */
+static inline void mca_btl_xs_compat_tcp_failed(mca_btl_base_module_t *module,
+                                                mca_btl_base_descriptor_t *des)
+{
+    module->btl_free(module, des);
 }
 
 #endif
