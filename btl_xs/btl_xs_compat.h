@@ -52,6 +52,12 @@ static inline void mca_btl_xs_compat_abort(const char *why)
     (void) PMIx_Abort(1, why, NULL, 0);
 }
 
+/* tcp has called back as a connection has broken: does it keep the descriptor? */
+static inline void mca_btl_xs_compat_tcp_failed(mca_btl_base_module_t *module,
+                                                mca_btl_base_descriptor_t *des)
+{
+}
+
 #else
 
 #    include "opal/mca/event/event.h"
@@ -98,6 +104,13 @@ static inline void mca_btl_xs_compat_abort(const char *why)
     if (NULL != opal_pmix.abort) {
         (void) opal_pmix.abort(1, why, NULL);
     }
+}
+
+/* It forgets it. */
+static inline void mca_btl_xs_compat_tcp_failed(mca_btl_base_module_t *module,
+                                                mca_btl_base_descriptor_t *des)
+{
+    module->btl_free(module, des);
 }
 
 #endif

@@ -7,6 +7,7 @@
 
 #include "btl_xs_control.h"
 #include "btl_xs_events.h"
+#include "btl_xs_failover.h"
 #include "btl_xs_progress.h"
 #include "btl_xs_receive.h"
 #include "btl_xs_send.h"
@@ -17,12 +18,15 @@
 /* How long it waits, in all, for peers to take leave of it. */
 #define MCA_BTL_XS_LEAVE_SECONDS 1.0
 
+/* It can connect again after a TCP connection has broken. */
+#define MCA_BTL_XS_MODEX_FAILOVER 0x1
+
 /**
  * What a process says of itself before there is a connection.
  */
 struct mca_btl_xs_modex_t {
     uint32_t version; /**< MCA_BTL_XS_WIRE_VERSION */
-    uint32_t reserved;
+    uint32_t flags;   /**< MCA_BTL_XS_MODEX_* */
 };
 typedef struct mca_btl_xs_modex_t mca_btl_xs_modex_t;
 
@@ -66,6 +70,10 @@ int mca_btl_xs_endpoint_publish(void)
     mca_btl_xs_modex_t modex = {.version = MCA_BTL_XS_WIRE_VERSION};
     int rc;
 
+    if (0 != mca_btl_xs_component.failover) {
+        modex.flags |= MCA_BTL_XS_MODEX_FAILOVER;
+    }
+
     OPAL_MODEX_SEND(rc, MCA_BTL_XS_MODEX_SCOPE, &mca_btl_xs_component.super.btl_version, &modex,
                     sizeof(modex));
     return rc;
@@ -80,8 +88,8 @@ static void mca_btl_xs_endpoint_mismatch(opal_proc_t *proc, uint32_t version)
     free(host);
 }
 
-/* Does the peer have xs, of our version? */
-static bool mca_btl_xs_endpoint_possible(opal_proc_t *proc)
+/* Does the peer have xs, of our version? Then *@flags are what it says of itself. */
+static bool mca_btl_xs_endpoint_possible(opal_proc_t *proc, uint32_t *flags)
 {
     mca_btl_xs_modex_t *modex = NULL;
     size_t size = 0;
@@ -95,6 +103,8 @@ static bool mca_btl_xs_endpoint_possible(opal_proc_t *proc)
     if (OPAL_SUCCESS == rc) {
         if (!possible) {
             mca_btl_xs_endpoint_mismatch(proc, size < sizeof(*modex) ? 0 : modex->version);
+        } else {
+            *flags = modex->flags;
         }
         free(modex);
     }
@@ -106,7 +116,7 @@ static uint64_t mca_btl_xs_endpoint_key(opal_process_name_t name)
     return (uint64_t) name.jobid << 32 | name.vpid;
 }
 
-static mca_btl_xs_endpoint_t *mca_btl_xs_endpoint_create(opal_proc_t *proc)
+static mca_btl_xs_endpoint_t *mca_btl_xs_endpoint_create(opal_proc_t *proc, uint32_t flags)
 {
     mca_btl_xs_endpoint_t *endpoint = OBJ_NEW(mca_btl_xs_endpoint_t);
 
@@ -115,11 +125,14 @@ static mca_btl_xs_endpoint_t *mca_btl_xs_endpoint_create(opal_proc_t *proc)
     }
     endpoint->proc = proc;
     endpoint->held = mca_btl_xs_control_wanted(endpoint);
-    endpoint->link_count = mca_btl_xs_tcp_add_proc(proc, &endpoint->links);
-    if (0 == endpoint->link_count) {
+    /* Both, or a connection that one makes again would find the rest of the old one. */
+    endpoint->tcp_mend = 0 != mca_btl_xs_component.failover
+                         && 0 != (flags & MCA_BTL_XS_MODEX_FAILOVER);
+    if (0 == mca_btl_xs_tcp_add_proc(endpoint)) {
         OBJ_RELEASE(endpoint);
         return NULL;
     }
+    mca_btl_xs_failover_init(endpoint);
     if (opal_list_is_empty(&mca_btl_xs_component.endpoints)) {
         mca_btl_xs_progress_begin();
     }
@@ -132,13 +145,14 @@ static mca_btl_xs_endpoint_t *mca_btl_xs_endpoint_create(opal_proc_t *proc)
 mca_btl_xs_endpoint_t *mca_btl_xs_endpoint_get(opal_proc_t *proc)
 {
     mca_btl_xs_endpoint_t *endpoint = NULL;
+    uint32_t flags;
 
     OPAL_THREAD_LOCK(&mca_btl_xs_component.lock);
     (void) opal_hash_table_get_value_uint64(&mca_btl_xs_component.by_name,
                                             mca_btl_xs_endpoint_key(proc->proc_name),
                                             (void **) &endpoint);
-    if (NULL == endpoint && mca_btl_xs_endpoint_possible(proc)) {
-        endpoint = mca_btl_xs_endpoint_create(proc);
+    if (NULL == endpoint && mca_btl_xs_endpoint_possible(proc, &flags)) {
+        endpoint = mca_btl_xs_endpoint_create(proc, flags);
     }
     OPAL_THREAD_UNLOCK(&mca_btl_xs_component.lock);
     return endpoint;
@@ -192,7 +206,7 @@ static bool mca_btl_xs_endpoint_unsent(mca_btl_xs_endpoint_t *endpoint)
     OPAL_THREAD_LOCK(&endpoint->lock);
     unsent = !opal_list_is_empty(&endpoint->tx_pending) || endpoint->tx_resync;
     OPAL_LIST_FOREACH (frag, &endpoint->tx_retained, mca_btl_xs_frag_t) {
-        unsent = unsent || 1 < frag->references;
+        unsent = unsent || endpoint->tx_again || 1 < frag->references;
     }
     OPAL_THREAD_UNLOCK(&endpoint->lock);
     return unsent && !endpoint->lost && !endpoint->quiet;
@@ -222,6 +236,10 @@ static void mca_btl_xs_endpoint_leave(mca_btl_xs_endpoint_t *endpoint)
     static double patience = MCA_BTL_XS_LEAVE_SECONDS;
     double begin = mca_btl_xs_endpoint_now(), passed = 0;
 
+    while (MCA_BTL_XS_TCP_DOWN == endpoint->tcp_state && passed < patience) {
+        mca_btl_xs_endpoint_progress();
+        passed = mca_btl_xs_endpoint_now() - begin;
+    }
     mca_btl_xs_tcp_tell(endpoint, MCA_BTL_XS_BYE, NULL, 0);
     endpoint->quiet = true;
     while (!endpoint->released && passed < patience) {
@@ -254,7 +272,8 @@ void mca_btl_xs_endpoint_put(mca_btl_xs_endpoint_t *endpoint)
     opal_hash_table_set_value_uint64(&mca_btl_xs_component.by_name,
                                      mca_btl_xs_endpoint_key(endpoint->proc->proc_name), NULL);
     OPAL_THREAD_UNLOCK(&mca_btl_xs_component.lock);
-    mca_btl_xs_tcp_del_proc(endpoint->proc, endpoint->links, endpoint->link_count);
+    mca_btl_xs_failover_fini(endpoint);
+    mca_btl_xs_tcp_del_proc(endpoint);
     OBJ_RELEASE(endpoint);
 }
 

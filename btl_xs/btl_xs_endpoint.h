@@ -19,6 +19,14 @@ enum mca_btl_xs_silence_t {
 };
 typedef enum mca_btl_xs_silence_t mca_btl_xs_silence_t;
 
+/* See btl_xs_failover.h. */
+enum mca_btl_xs_tcp_state_t {
+    MCA_BTL_XS_TCP_UP,
+    MCA_BTL_XS_TCP_DOWN,
+    MCA_BTL_XS_TCP_BEGINNING,
+};
+typedef enum mca_btl_xs_tcp_state_t mca_btl_xs_tcp_state_t;
+
 /**
  * A peer. Two processes may send to each other at the same time, and do not know of each
  * other's locks: what belongs to sending and what belongs to receiving is independent.
@@ -36,7 +44,7 @@ struct mca_btl_base_endpoint_t {
     opal_mutex_t lock;
     mca_btl_xs_counters_t counters;
     bool met;  /**< something has been said to it, or by it, over TCP */
-    bool lost; /**< a TCP connection has failed, which has been said */
+    bool lost; /**< TCP has failed for good, which has been said */
     bool quiet;    /**< nothing is sent to it any more: it has left, or we are leaving */
     bool released; /**< nothing more comes from it: it has said BYE, or BYE_TOO */
 
@@ -52,6 +60,22 @@ struct mca_btl_base_endpoint_t {
     bool tx_resync;           /**< what is left on tx_ring is to be sent over TCP */
     uint64_t tx_resync_end;   /**< number behind the last fragment of the resync */
     uint32_t tx_generation;   /**< of the last offer */
+    bool tx_again;            /**< what is in tx_retained is to be sent again when TCP is up */
+    struct mca_btl_xs_frag_t *tx_flying; /**< frames that tcp has */
+
+    /* btl_xs_failover.c */
+    mca_btl_xs_tcp_state_t tcp_state;
+    bool tcp_mend;            /**< it and we can connect again */
+    int tcp_users_more;       /**< how often it has been said that sockets are to be looked at */
+    bool tcp_known;           /**< sockets are watched, so that TCP can come up again */
+    bool tcp_wanted;          /**< something is to be sent when it is up */
+    bool tcp_said;            /**< the user has been told */
+    unsigned int tcp_users;   /**< threads that give tcp something */
+    uint32_t tcp_generation;  /**< how often the links have been thrown away */
+    double tcp_since;         /**< when one began to try to connect; 0: not now */
+    double tcp_next;          /**< when one tries next */
+    double tcp_pause;         /**< and after how long again */
+    opal_event_t tcp_timer;
 
     /* receiving */
     bool rx_busy;             /**< somebody delivers */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "btl_xs_send.h"
 
+#include "btl_xs_failover.h"
 #include "btl_xs_receive.h"
 
 /* The wire of the next fragment. */
@@ -75,7 +76,9 @@ static void mca_btl_xs_send_to_tcp(mca_btl_xs_endpoint_t *endpoint, mca_btl_xs_f
     mca_btl_xs_frag_retain(frag);
     OPAL_THREAD_UNLOCK(&endpoint->lock);
     rc = mca_btl_xs_tcp_send(endpoint, frag);
-    if (OPAL_UNLIKELY(OPAL_SUCCESS != rc)) {
+    /* What could not be sent now is retained, and tx_again is set. */
+    if (OPAL_UNLIKELY(OPAL_SUCCESS != rc)
+        && (OPAL_ERR_UNREACH != rc || !endpoint->tcp_known)) {
         mca_btl_xs_endpoint_lost(endpoint);
     }
     mca_btl_xs_frag_release(frag);
@@ -156,6 +159,36 @@ static void mca_btl_xs_send_resync(mca_btl_xs_endpoint_t *endpoint)
     OBJ_DESTRUCT(&left);
 }
 
+/*
+ * A connection has broken, and there is a new one: what the peer does not have goes there. The
+ * lock is held, and given up meanwhile.
+ */
+static void mca_btl_xs_send_again(mca_btl_xs_endpoint_t *endpoint)
+{
+    mca_btl_xs_frag_t *frag, *last;
+    uint64_t at = 0;
+
+    endpoint->tx_again = false;
+    last = opal_list_is_empty(&endpoint->tx_retained)
+               ? NULL
+               : (mca_btl_xs_frag_t *) opal_list_get_last(&endpoint->tx_retained);
+    if (NULL != last) {
+        /* Nobody might ever say that it has come. */
+        last->frame.hdr.flags |= MCA_BTL_XS_FLAG_WAITING;
+    }
+    frag = (mca_btl_xs_frag_t *) opal_list_get_first(&endpoint->tx_retained);
+    while ((opal_list_item_t *) frag != opal_list_get_end(&endpoint->tx_retained)
+           && MCA_BTL_XS_TCP_UP == endpoint->tcp_state) {
+        at = frag->frame.hdr.number;
+        endpoint->counters.repeated++;
+        mca_btl_xs_send_to_tcp(endpoint, frag);
+        /* All before the first may have been covered meanwhile, this one with them. */
+        frag = (mca_btl_xs_frag_t *) (at < endpoint->tx_covered
+                                          ? opal_list_get_first(&endpoint->tx_retained)
+                                          : opal_list_get_next(&frag->base.super.super));
+    }
+}
+
 /* Calls back, with no lock held, what a ring has taken. */
 static void mca_btl_xs_send_complete(opal_list_t *done)
 {
@@ -186,6 +219,11 @@ void mca_btl_xs_send_pending(mca_btl_xs_endpoint_t *endpoint)
             again = true;
             continue;
         }
+        if (OPAL_UNLIKELY(endpoint->tx_again) && MCA_BTL_XS_TCP_UP == endpoint->tcp_state
+            && !endpoint->quiet) {
+            mca_btl_xs_send_again(endpoint);
+            continue;
+        }
         if (opal_list_is_empty(&endpoint->tx_pending)) {
             break;
         }
@@ -209,6 +247,10 @@ void mca_btl_xs_send_pending(mca_btl_xs_endpoint_t *endpoint)
             mca_btl_xs_send_let_go(endpoint, frag);
             opal_list_append(&done, (opal_list_item_t *) frag);
             continue;
+        }
+        if (OPAL_UNLIKELY(MCA_BTL_XS_TCP_UP != endpoint->tcp_state)) {
+            mca_btl_xs_failover_want(endpoint);
+            break;
         }
         opal_list_remove_first(&endpoint->tx_pending);
         frag->frame.hdr.number = endpoint->tx_next++;
