@@ -149,8 +149,11 @@ static void mca_btl_xs_watch_ready(int fd, short flags, void *context)
 {
     struct epoll_event event;
 
-    /* One at a time: what is done about it may be the end of others. */
-    if (1 == epoll_wait(watch.set, &event, 1, 0)) {
+    /*
+     * All now, before a later connection is read. But asked for one at a time: what is done
+     * about one may be the end of others.
+     */
+    while (1 == epoll_wait(watch.set, &event, 1, 0)) {
         mca_btl_xs_failover_ended(event.data.ptr);
     }
 }
