@@ -180,8 +180,11 @@ static void mca_btl_xs_send_again(mca_btl_xs_endpoint_t *endpoint)
     while ((opal_list_item_t *) frag != opal_list_get_end(&endpoint->tx_retained)
            && MCA_BTL_XS_TCP_UP == endpoint->tcp_state) {
         at = frag->frame.hdr.number;
-        endpoint->counters.repeated++;
-        mca_btl_xs_send_to_tcp(endpoint, frag);
+        /* One that tcp has been given by the new connection already is on its way there. */
+        if (NULL == frag->des) {
+            endpoint->counters.repeated++;
+            mca_btl_xs_send_to_tcp(endpoint, frag);
+        }
         /* All before the first may have been covered meanwhile, this one with them. */
         frag = (mca_btl_xs_frag_t *) (at < endpoint->tx_covered
                                           ? opal_list_get_first(&endpoint->tx_retained)
