@@ -255,7 +255,7 @@ void mca_btl_xs_failover_begun(mca_btl_xs_endpoint_t *endpoint, const mca_btl_xs
         endpoint->tcp_state = MCA_BTL_XS_TCP_UP;
         endpoint->tcp_wanted = false;
         endpoint->tcp_since = 0;
-        endpoint->hello_due = 0 != endpoint->told_epoch;
+        endpoint->hello_due = endpoint->hello_due || 0 != endpoint->told_epoch;
         endpoint->counters.reconnects++;
     }
     OPAL_THREAD_UNLOCK(&endpoint->lock);
