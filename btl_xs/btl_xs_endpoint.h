@@ -66,7 +66,6 @@ struct mca_btl_base_endpoint_t {
     /* btl_xs_failover.c */
     mca_btl_xs_tcp_state_t tcp_state;
     bool tcp_mend;            /**< it and we can connect again */
-    int tcp_users_more;       /**< how often it has been said that sockets are to be looked at */
     bool tcp_known;           /**< sockets are watched, so that TCP can come up again */
     bool tcp_wanted;          /**< something is to be sent when it is up */
     bool tcp_said;            /**< the user has been told */

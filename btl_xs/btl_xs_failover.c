@@ -3,7 +3,6 @@
 
 #include <time.h>
 
-#include "opal/runtime/opal_progress.h"
 #include "opal/util/show_help.h"
 
 #include "btl_xs_path.h"
@@ -34,20 +33,6 @@ static void mca_btl_xs_failover_later(mca_btl_xs_endpoint_t *endpoint, double se
     opal_event_evtimer_add(&endpoint->tcp_timer, &when);
 }
 
-/*
- * tcp counts an open connection as a reason to look at sockets each time, and we have taken that
- * back for each link: until it is there again somebody else has to be a reason.
- */
-static void mca_btl_xs_failover_hurry(mca_btl_xs_endpoint_t *endpoint, int times)
-{
-    for (; endpoint->tcp_users_more < times; endpoint->tcp_users_more++) {
-        opal_progress_event_users_increment();
-    }
-    for (; endpoint->tcp_users_more > times; endpoint->tcp_users_more--) {
-        opal_progress_event_users_decrement();
-    }
-}
-
 static void mca_btl_xs_failover_timer(int fd, short flags, void *context)
 {
     mca_btl_xs_failover_step(context);
@@ -62,7 +47,6 @@ void mca_btl_xs_failover_init(mca_btl_xs_endpoint_t *endpoint)
 void mca_btl_xs_failover_fini(mca_btl_xs_endpoint_t *endpoint)
 {
     opal_event_del(&endpoint->tcp_timer);
-    mca_btl_xs_failover_hurry(endpoint, 0);
 }
 
 bool mca_btl_xs_failover_broken(mca_btl_xs_endpoint_t *endpoint)
@@ -102,8 +86,10 @@ void mca_btl_xs_failover_ended(mca_btl_xs_link_t *link)
     if (MCA_BTL_XS_TCP_BEGINNING == endpoint->tcp_state && seen.fd >= 0
         && !mca_btl_xs_watch_same(link, seen.fd)) {
         /* Both have connected, and tcp has taken the other connection. */
+        OPAL_THREAD_LOCK(&endpoint->lock);
         mca_btl_xs_tcp_forget(link);
         (void) mca_btl_xs_watch_begin(link, seen.fd);
+        OPAL_THREAD_UNLOCK(&endpoint->lock);
         return;
     }
     mca_btl_xs_watch_pause(link);
@@ -132,7 +118,6 @@ static void mca_btl_xs_failover_give_up(mca_btl_xs_endpoint_t *endpoint)
     endpoint->tcp_wanted = false;
     endpoint->tcp_since = 0;
     OPAL_THREAD_UNLOCK(&endpoint->lock);
-    mca_btl_xs_failover_hurry(endpoint, 0);
     if (promised) {
         mca_btl_xs_endpoint_lost(endpoint);
     }
@@ -145,11 +130,9 @@ static void mca_btl_xs_failover_try(mca_btl_xs_endpoint_t *endpoint)
 
     if (!mca_btl_xs_failover_wanted(endpoint)) {
         endpoint->tcp_since = 0;
-        mca_btl_xs_failover_hurry(endpoint, 0);
         return;
     }
     mca_btl_xs_progress_wake(endpoint);
-    mca_btl_xs_failover_hurry(endpoint, endpoint->link_count);
     if (0 == endpoint->tcp_since) {
         lower = 0 > opal_compare_proc(OPAL_PROC_MY_NAME, endpoint->proc->proc_name);
         endpoint->tcp_since = now;
@@ -185,11 +168,9 @@ static void mca_btl_xs_failover_step(mca_btl_xs_endpoint_t *endpoint)
         for (int i = 0; i < endpoint->link_count; i++) {
             mca_btl_xs_watch_end(&endpoint->links[i]);
         }
-        mca_btl_xs_failover_hurry(endpoint, 0);
         return;
     }
     if (MCA_BTL_XS_TCP_DOWN == endpoint->tcp_state) {
-        mca_btl_xs_failover_hurry(endpoint, endpoint->link_count);
         switch (mca_btl_xs_tcp_renew(endpoint)) {
         case OPAL_SUCCESS:
             break;
@@ -260,7 +241,6 @@ void mca_btl_xs_failover_begun(mca_btl_xs_endpoint_t *endpoint, const mca_btl_xs
     }
     OPAL_THREAD_UNLOCK(&endpoint->lock);
     if (up) {
-        mca_btl_xs_failover_hurry(endpoint, 0);
         MCA_BTL_XS_VERBOSE(MCA_BTL_XS_VERBOSE_PATH, "%s: connected again at fragment %lu, %.3f",
                            OPAL_NAME_PRINT(endpoint->proc->proc_name),
                            (unsigned long) endpoint->tx_covered, mca_btl_xs_failover_now());

@@ -228,8 +228,6 @@ int mca_btl_xs_tcp_add_proc(mca_btl_xs_endpoint_t *endpoint)
                                                  .endpoint = theirs,
                                                  .peer = endpoint,
                                                  .fd = -1};
-            /* It has sockets looked at each time from now on: that is our business. */
-            opal_progress_event_users_decrement();
         }
     }
     endpoint->links = links;
@@ -300,7 +298,9 @@ void mca_btl_xs_tcp_del_proc(mca_btl_xs_endpoint_t *endpoint)
         mca_btl_xs_link_t *link = &endpoint->links[i];
 
         mca_btl_xs_watch_end(link);
-        opal_progress_event_users_increment();
+        if (link->counted) {
+            opal_progress_event_users_increment();
+        }
         (void) link->module->btl_del_procs(link->module, 1, &endpoint->proc, &link->endpoint);
     }
     mca_btl_xs_tcp_reclaim(endpoint);
@@ -361,21 +361,37 @@ int mca_btl_xs_tcp_renew(mca_btl_xs_endpoint_t *endpoint)
     return OPAL_SUCCESS;
 }
 
-void mca_btl_xs_tcp_learn(mca_btl_xs_endpoint_t *endpoint)
+/* The lock is held. */
+static void mca_btl_xs_tcp_learn_link(mca_btl_xs_endpoint_t *endpoint, mca_btl_xs_link_t *link)
 {
+    bool watch = endpoint->tcp_mend && -1 == link->fd;
     mca_btl_xs_watch_seen_t seen;
 
-    if (!endpoint->tcp_mend) {
+    if (link->counted && !watch) {
         return;
     }
-    for (int i = 0; i < endpoint->link_count; i++) {
-        if (-1 == endpoint->links[i].fd) {
-            seen = mca_btl_xs_watch_look(&endpoint->links[i]);
-            if (seen.fd >= 0 && mca_btl_xs_watch_begin(&endpoint->links[i], seen.fd)) {
-                endpoint->tcp_known = true;
-            }
-        }
+    seen = mca_btl_xs_watch_look(link);
+    if (seen.fd < 0) {
+        return;
     }
+    if (!link->counted) {
+        /* tcp has sockets looked at each time while it has one: that is our business. */
+        link->counted = true;
+        opal_progress_event_users_decrement();
+    }
+    if (watch) {
+        /* One that is not watched might go on, when it has broken, where it was. */
+        endpoint->tcp_known = mca_btl_xs_watch_begin(link, seen.fd);
+    }
+}
+
+void mca_btl_xs_tcp_learn(mca_btl_xs_endpoint_t *endpoint)
+{
+    OPAL_THREAD_LOCK(&endpoint->lock);
+    for (int i = 0; i < endpoint->link_count; i++) {
+        mca_btl_xs_tcp_learn_link(endpoint, &endpoint->links[i]);
+    }
+    OPAL_THREAD_UNLOCK(&endpoint->lock);
 }
 
 /* A frame that could not be sent. Without an answer a control frame can be spared. */
@@ -507,6 +523,7 @@ static void mca_btl_xs_tcp_first(mca_btl_xs_link_t *link)
     memcpy(mca_btl_xs_frag_data(frag), &begin, sizeof(begin));
     (void) mca_btl_xs_tcp_give(link, frag);
     mca_btl_xs_frag_release(frag);
+    OPAL_THREAD_LOCK(&endpoint->lock);
     if (MCA_BTL_XS_TCP_BEGINNING == endpoint->tcp_state && -1 == link->fd) {
         /* Also while it is being connected. */
         seen = mca_btl_xs_watch_look(link);
@@ -514,6 +531,7 @@ static void mca_btl_xs_tcp_first(mca_btl_xs_link_t *link)
             (void) mca_btl_xs_watch_begin(link, seen.fd);
         }
     }
+    OPAL_THREAD_UNLOCK(&endpoint->lock);
 }
 
 /* A link that may be used for a frame of @size bytes; NULL: none. Then it is in use. */

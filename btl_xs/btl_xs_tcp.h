@@ -19,6 +19,7 @@ struct mca_btl_xs_link_t {
     struct mca_btl_base_endpoint_t *endpoint;
     struct mca_btl_base_endpoint_t *peer; /**< ours, not tcp's */
     bool begun;                           /**< BEGIN has been sent */
+    bool counted;                         /**< we have taken back that tcp counts its socket */
     int fd;                               /**< btl_xs_watch.c: its socket, or -1 */
     unsigned int flying;                  /**< frames that tcp has */
 };
