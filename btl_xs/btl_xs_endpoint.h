@@ -72,6 +72,8 @@ struct mca_btl_base_endpoint_t {
     unsigned int tcp_users;   /**< threads that give tcp something */
     uint32_t tcp_generation;  /**< how often the links have been thrown away */
     double tcp_since;         /**< when one began to try to connect; 0: not now */
+    double tcp_looked;        /**< when one last looked how far that had got */
+    double tcp_tried;         /**< when a try was found that goes on; 0: none */
     double tcp_next;          /**< when one tries next */
     double tcp_pause;         /**< and after how long again */
     opal_event_t tcp_timer;

@@ -16,6 +16,12 @@
 #define MCA_BTL_XS_FAILOVER_FIRST 0.1
 #define MCA_BTL_XS_FAILOVER_MOST 1.0
 
+/*
+ * Seconds after which another try is begun though the kernel still tries: it does so at times
+ * that are further and further apart, and the network may be there again long before the next.
+ */
+#define MCA_BTL_XS_FAILOVER_STALE 5.0
+
 static void mca_btl_xs_failover_step(mca_btl_xs_endpoint_t *endpoint);
 
 static double mca_btl_xs_failover_now(void)
@@ -63,6 +69,7 @@ bool mca_btl_xs_failover_broken(mca_btl_xs_endpoint_t *endpoint)
                                mca_btl_xs_failover_now());
         }
         endpoint->tcp_state = MCA_BTL_XS_TCP_DOWN;
+        endpoint->tcp_tried = 0;
         endpoint->tx_again = true;
         if (MCA_BTL_XS_PATH_OFFERED == endpoint->tx_path) {
             /* The offer may be lost, or its answer. */
@@ -123,6 +130,35 @@ static void mca_btl_xs_failover_give_up(mca_btl_xs_endpoint_t *endpoint)
     }
 }
 
+/* Is it time to give up, or to begin another try? Then false. */
+static bool mca_btl_xs_failover_patient(mca_btl_xs_endpoint_t *endpoint, double now)
+{
+    bool begun = endpoint->links[0].begun;
+    double away = now - endpoint->tcp_looked;
+
+    endpoint->tcp_looked = now;
+    /* While this process did something else, or stood still, nobody tried. */
+    if (away > 2 * MCA_BTL_XS_FAILOVER_MOST) {
+        endpoint->tcp_since += away;
+    }
+    /* A process that does something else answers when it is in MPI again. */
+    if (begun && mca_btl_xs_watch_connected(&endpoint->links[0])) {
+        endpoint->tcp_since = now;
+        begun = false;
+    }
+    if (now - endpoint->tcp_since > mca_btl_xs_component.failover) {
+        mca_btl_xs_failover_give_up(endpoint);
+        return false;
+    }
+    if (!begun || 0 == endpoint->tcp_tried) {
+        endpoint->tcp_tried = begun ? now : 0;
+    } else if (now - endpoint->tcp_tried > MCA_BTL_XS_FAILOVER_STALE) {
+        (void) mca_btl_xs_failover_broken(endpoint);
+        return false;
+    }
+    return true;
+}
+
 static void mca_btl_xs_failover_try(mca_btl_xs_endpoint_t *endpoint)
 {
     double now = mca_btl_xs_failover_now();
@@ -135,16 +171,11 @@ static void mca_btl_xs_failover_try(mca_btl_xs_endpoint_t *endpoint)
     mca_btl_xs_progress_wake(endpoint);
     if (0 == endpoint->tcp_since) {
         lower = 0 > opal_compare_proc(OPAL_PROC_MY_NAME, endpoint->proc->proc_name);
-        endpoint->tcp_since = now;
+        endpoint->tcp_since = endpoint->tcp_looked = now;
         endpoint->tcp_pause = MCA_BTL_XS_FAILOVER_FIRST;
         endpoint->tcp_next = lower ? now : now + MCA_BTL_XS_FAILOVER_FIRST;
     }
-    /* A process that does something else answers when it is in MPI again. */
-    if (endpoint->links[0].begun && mca_btl_xs_watch_connected(&endpoint->links[0])) {
-        endpoint->tcp_since = now;
-    }
-    if (now - endpoint->tcp_since > mca_btl_xs_component.failover) {
-        mca_btl_xs_failover_give_up(endpoint);
+    if (!mca_btl_xs_failover_patient(endpoint, now)) {
         return;
     }
     if (!endpoint->links[0].begun && now >= endpoint->tcp_next) {
