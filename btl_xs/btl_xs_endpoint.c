@@ -260,6 +260,10 @@ void mca_btl_xs_endpoint_put(mca_btl_xs_endpoint_t *endpoint)
     if (endpoint->contacted || endpoint->met) {
         mca_btl_xs_endpoint_leave(endpoint);
     }
+    /* tcp forgets, when it frees an endpoint, that libevent is about to call it for that. */
+    while (mca_btl_xs_tcp_accepting(endpoint) && time(NULL) <= end) {
+        mca_btl_xs_endpoint_progress();
+    }
     mca_btl_xs_counters_report(endpoint);
     mca_btl_xs_progress_remove(endpoint);
     OPAL_THREAD_LOCK(&mca_btl_xs_component.lock);

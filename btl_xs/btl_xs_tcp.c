@@ -309,6 +309,16 @@ void mca_btl_xs_tcp_del_proc(mca_btl_xs_endpoint_t *endpoint)
     endpoint->link_count = 0;
 }
 
+bool mca_btl_xs_tcp_accepting(mca_btl_xs_endpoint_t *endpoint)
+{
+    bool accepting = false;
+
+    for (int i = 0; i < endpoint->link_count; i++) {
+        accepting = accepting || mca_btl_xs_watch_look(&endpoint->links[i]).accepting;
+    }
+    return accepting;
+}
+
 /* Has tcp closed all that it had? Else has it closed. As mca_btl_xs_tcp_renew(). */
 static int mca_btl_xs_tcp_closed(mca_btl_xs_endpoint_t *endpoint)
 {

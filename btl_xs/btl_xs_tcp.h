@@ -56,6 +56,9 @@ void mca_btl_xs_tcp_begin(struct mca_btl_base_endpoint_t *endpoint);
 /* A connection is there: finds its socket. */
 void mca_btl_xs_tcp_learn(struct mca_btl_base_endpoint_t *endpoint);
 
+/* Is tcp about to take up a connection from it? */
+bool mca_btl_xs_tcp_accepting(struct mca_btl_base_endpoint_t *endpoint);
+
 /* tcp has closed the socket that is watched. */
 void mca_btl_xs_tcp_forget(mca_btl_xs_link_t *link);
 
