@@ -69,6 +69,7 @@ struct mca_btl_base_endpoint_t {
     bool tcp_known;           /**< sockets are watched, so that TCP can come up again */
     bool tcp_wanted;          /**< something is to be sent when it is up */
     bool tcp_said;            /**< the user has been told */
+    bool tcp_dead;            /**< MPI_IFACE_DEAD has been thrown for it */
     unsigned int tcp_users;   /**< threads that give tcp something */
     uint32_t tcp_generation;  /**< how often the links have been thrown away */
     double tcp_since;         /**< when one began to try to connect; 0: not now */

@@ -5,6 +5,7 @@
 
 #include "opal/util/show_help.h"
 
+#include "btl_xs_events.h"
 #include "btl_xs_path.h"
 #include "btl_xs_progress.h"
 #include "btl_xs_watch.h"
@@ -192,6 +193,19 @@ static void mca_btl_xs_failover_try(mca_btl_xs_endpoint_t *endpoint)
     }
 }
 
+/*
+ * Whoever is subscribed to events is told once, and not before tcp has read all that had come: it
+ * may have been the peer's BYE.
+ */
+static void mca_btl_xs_failover_dead(mca_btl_xs_endpoint_t *endpoint)
+{
+    if (!endpoint->tcp_dead) {
+        endpoint->tcp_dead = true;
+        mca_btl_xs_events_throw(MCA_BTL_XS_THROWN_IFACE_DEAD, endpoint, "tcp",
+                                "connection-broken");
+    }
+}
+
 /* What is next to be done. Called by libevent, so not from within tcp. */
 static void mca_btl_xs_failover_step(mca_btl_xs_endpoint_t *endpoint)
 {
@@ -204,6 +218,7 @@ static void mca_btl_xs_failover_step(mca_btl_xs_endpoint_t *endpoint)
     if (MCA_BTL_XS_TCP_DOWN == endpoint->tcp_state) {
         switch (mca_btl_xs_tcp_renew(endpoint)) {
         case OPAL_SUCCESS:
+            mca_btl_xs_failover_dead(endpoint);
             break;
         case OPAL_ERR_RESOURCE_BUSY:
             mca_btl_xs_failover_later(endpoint, 0);
@@ -276,6 +291,8 @@ void mca_btl_xs_failover_begun(mca_btl_xs_endpoint_t *endpoint, const mca_btl_xs
                            OPAL_NAME_PRINT(endpoint->proc->proc_name),
                            (unsigned long) endpoint->tx_covered, mca_btl_xs_failover_now());
         mca_btl_xs_failover_said(endpoint);
+        endpoint->tcp_dead = false;
+        mca_btl_xs_events_throw(MCA_BTL_XS_THROWN_IFACE_RESTORED, endpoint, "tcp", NULL);
         mca_btl_xs_component_talk_later(endpoint);
     }
 }
