@@ -6,6 +6,7 @@
 #include "opal/util/show_help.h"
 
 #include "btl_xs_events.h"
+#include "btl_xs_gate.h"
 #include "btl_xs_path.h"
 #include "btl_xs_progress.h"
 #include "btl_xs_watch.h"
@@ -293,6 +294,9 @@ void mca_btl_xs_failover_begun(mca_btl_xs_endpoint_t *endpoint, const mca_btl_xs
         mca_btl_xs_failover_said(endpoint);
         endpoint->tcp_dead = false;
         mca_btl_xs_events_throw(MCA_BTL_XS_THROWN_IFACE_RESTORED, endpoint, "tcp", NULL);
+        if (endpoint->proc->proc_name.jobid == OPAL_PROC_MY_NAME.jobid) {
+            mca_btl_xs_gate_mended(endpoint->proc->proc_name.vpid);
+        }
         mca_btl_xs_component_talk_later(endpoint);
     }
 }

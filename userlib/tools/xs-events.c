@@ -230,7 +230,8 @@ static bool tell(struct gate *g, unsigned int rank, const char *verb, const char
 	return send(g->fd, line, (size_t)length, MSG_NOSIGNAL | MSG_DONTWAIT) == length;
 }
 
-static void subscribe(struct job *job, unsigned int rank, struct gate *via)
+/* From the first event that has not come. */
+static void ask(struct job *job, unsigned int rank, struct gate *via)
 {
 	struct rank *r = &job->ranks[rank];
 	char first[24] = "";
@@ -239,10 +240,18 @@ static void subscribe(struct job *job, unsigned int rank, struct gate *via)
 		snprintf(first, sizeof(first), "%lu", r->last + 1);
 	else if (past || job->late)
 		strcpy(first, "0");
+	r->told = r->last;
+	r->via = tell(via, rank, "subscribe", first) ? via : NULL;
+}
+
+static void subscribe(struct job *job, unsigned int rank, struct gate *via)
+{
+	struct rank *r = &job->ranks[rank];
+
 	/* It has begun to listen to us later than those that could tell of it. */
 	if (r->via && !tell(r->via, rank, "unsubscribe", ""))
 		return;
-	r->via = tell(via, rank, "subscribe", first) ? via : NULL;
+	ask(job, rank, via);
 }
 
 /* A process of this guest that will greet, perhaps: then it tells itself. */
@@ -358,6 +367,10 @@ static void heard(struct gate *g, const char *line)
 		return;
 	if (!strcmp(state, "event"))
 		came(job, rank, g, line + length);
+	else if (!strcmp(state, "done") && job->ranks[rank].via == g && !job->ranks[rank].last)
+		job->ranks[rank].last = job->ranks[rank].told = strtoul(line + length, NULL, 10);
+	else if (!strcmp(state, "again") && job->ranks[rank].via == g)
+		ask(job, rank, g);
 	else if (!strcmp(state, "lost"))
 		print_own(job, rank, "XS_EVENTS_LOST", "warning", "too-slow",
 			  strtoul(line + length, NULL, 10));
