@@ -588,8 +588,10 @@ int mca_btl_xs_tcp_send(mca_btl_xs_endpoint_t *endpoint, mca_btl_xs_frag_t *frag
     mca_btl_xs_progress_wake(endpoint);
     link = mca_btl_xs_tcp_take(endpoint, MCA_BTL_XS_DATA == frag->frame.hdr.kind,
                                frag->frame.hdr.size);
-    if (OPAL_UNLIKELY(NULL == link)) {
+    if (OPAL_UNLIKELY(MCA_BTL_XS_TCP_UP != endpoint->tcp_state)) {
         mca_btl_xs_failover_want(endpoint);
+    }
+    if (OPAL_UNLIKELY(NULL == link)) {
         return OPAL_ERR_UNREACH;
     }
     /* It may have broken at the first frame. */
