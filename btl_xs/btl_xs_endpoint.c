@@ -276,8 +276,8 @@ void mca_btl_xs_endpoint_put(mca_btl_xs_endpoint_t *endpoint)
     opal_hash_table_set_value_uint64(&mca_btl_xs_component.by_name,
                                      mca_btl_xs_endpoint_key(endpoint->proc->proc_name), NULL);
     OPAL_THREAD_UNLOCK(&mca_btl_xs_component.lock);
-    mca_btl_xs_failover_fini(endpoint);
     mca_btl_xs_tcp_del_proc(endpoint);
+    mca_btl_xs_failover_fini(endpoint);
     OBJ_RELEASE(endpoint);
 }
 
