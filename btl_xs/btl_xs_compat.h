@@ -52,6 +52,15 @@ static inline void mca_btl_xs_compat_abort(const char *why)
     (void) PMIx_Abort(1, why, NULL, 0);
 }
 
+/*
+ * Open MPI is being taken apart: tcp cannot connect any more. Processes are forgotten behind
+ * that, but when all of them have been in MPI_Finalize.
+ */
+static inline bool mca_btl_xs_compat_late(void)
+{
+    return 0 >= opal_initialized;
+}
+
 /* tcp has called back as a connection has broken: does it keep the descriptor? */
 static inline void mca_btl_xs_compat_tcp_failed(mca_btl_base_module_t *module,
                                                 mca_btl_base_descriptor_t *des)
@@ -104,6 +113,11 @@ static inline void mca_btl_xs_compat_abort(const char *why)
     if (NULL != opal_pmix.abort) {
         (void) opal_pmix.abort(1, why, NULL);
     }
+}
+
+static inline bool mca_btl_xs_compat_late(void)
+{
+    return false;
 }
 
 /* It forgets it. */

@@ -197,6 +197,12 @@ mca_btl_xs_endpoint_t *mca_btl_xs_endpoint_find(opal_process_name_t name)
     return NULL == proc ? NULL : mca_btl_xs_endpoint_get(proc);
 }
 
+/* Is there no connection, and will there be none? */
+static bool mca_btl_xs_endpoint_cut_off(const mca_btl_xs_endpoint_t *endpoint)
+{
+    return MCA_BTL_XS_TCP_UP != endpoint->tcp_state && mca_btl_xs_compat_late();
+}
+
 /* Is anything that the layer above believes to be sent still here? */
 static bool mca_btl_xs_endpoint_unsent(mca_btl_xs_endpoint_t *endpoint)
 {
@@ -209,7 +215,7 @@ static bool mca_btl_xs_endpoint_unsent(mca_btl_xs_endpoint_t *endpoint)
         unsent = unsent || endpoint->tx_again || 1 < frag->references;
     }
     OPAL_THREAD_UNLOCK(&endpoint->lock);
-    return unsent && !endpoint->lost && !endpoint->quiet;
+    return unsent && !endpoint->lost && !endpoint->quiet && !mca_btl_xs_endpoint_cut_off(endpoint);
 }
 
 /* Of us and tcp alone: other components may have been taken apart already. */
@@ -236,13 +242,14 @@ static void mca_btl_xs_endpoint_leave(mca_btl_xs_endpoint_t *endpoint)
     static double patience = MCA_BTL_XS_LEAVE_SECONDS;
     double begin = mca_btl_xs_endpoint_now(), passed = 0;
 
-    while (MCA_BTL_XS_TCP_DOWN == endpoint->tcp_state && passed < patience) {
+    while (MCA_BTL_XS_TCP_DOWN == endpoint->tcp_state && !mca_btl_xs_endpoint_cut_off(endpoint)
+           && passed < patience) {
         mca_btl_xs_endpoint_progress();
         passed = mca_btl_xs_endpoint_now() - begin;
     }
     mca_btl_xs_tcp_tell(endpoint, MCA_BTL_XS_BYE, NULL, 0);
     endpoint->quiet = true;
-    while (!endpoint->released && passed < patience) {
+    while (!endpoint->released && !mca_btl_xs_endpoint_cut_off(endpoint) && passed < patience) {
         mca_btl_xs_endpoint_progress();
         passed = mca_btl_xs_endpoint_now() - begin;
     }

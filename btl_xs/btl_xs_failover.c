@@ -210,7 +210,7 @@ static void mca_btl_xs_failover_dead(mca_btl_xs_endpoint_t *endpoint)
 /* What is next to be done. Called by libevent, so not from within tcp. */
 static void mca_btl_xs_failover_step(mca_btl_xs_endpoint_t *endpoint)
 {
-    if (endpoint->quiet || endpoint->lost) {
+    if (endpoint->quiet || endpoint->lost || mca_btl_xs_compat_late()) {
         for (int i = 0; i < endpoint->link_count; i++) {
             mca_btl_xs_watch_end(&endpoint->links[i]);
         }

@@ -553,7 +553,8 @@ static mca_btl_xs_link_t *mca_btl_xs_tcp_take(mca_btl_xs_endpoint_t *endpoint, b
 
     OPAL_THREAD_LOCK(&endpoint->lock);
     if (OPAL_LIKELY(MCA_BTL_XS_TCP_UP == endpoint->tcp_state)
-        || (MCA_BTL_XS_TCP_BEGINNING == endpoint->tcp_state && !data)) {
+        || (MCA_BTL_XS_TCP_BEGINNING == endpoint->tcp_state && !data
+            && !mca_btl_xs_compat_late())) {
         link = mca_btl_xs_tcp_link(endpoint, size);
         endpoint->tcp_users++;
         first = !link->begun;

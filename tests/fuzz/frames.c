@@ -355,6 +355,8 @@ static void prepare(void)
     name->vpid = 0;
 #if OPAL_MAJOR_VERSION >= 5
     opal_process_info.num_procs = SIZE;
+    /* Or it would not connect any more. */
+    opal_initialized = 1;
 #endif
     opal_process_info.nodename = (char *) "here";
     opal_proc_for_name = proc_for_name;
