@@ -11,6 +11,7 @@
 #include "btl_xs_progress.h"
 #include "btl_xs_receive.h"
 #include "btl_xs_send.h"
+#include "btl_xs_watch.h"
 
 /* How long a leaving process tries to send what it has promised to send. */
 #define MCA_BTL_XS_DRAIN_SECONDS 10
@@ -70,7 +71,7 @@ int mca_btl_xs_endpoint_publish(void)
     mca_btl_xs_modex_t modex = {.version = MCA_BTL_XS_WIRE_VERSION};
     int rc;
 
-    if (0 != mca_btl_xs_component.failover) {
+    if (mca_btl_xs_watch_possible()) {
         modex.flags |= MCA_BTL_XS_MODEX_FAILOVER;
     }
 
@@ -126,7 +127,7 @@ static mca_btl_xs_endpoint_t *mca_btl_xs_endpoint_create(opal_proc_t *proc, uint
     endpoint->proc = proc;
     endpoint->held = mca_btl_xs_control_wanted(endpoint);
     /* Both, or a connection that one makes again would find the rest of the old one. */
-    endpoint->tcp_mend = 0 != mca_btl_xs_component.failover
+    endpoint->tcp_mend = mca_btl_xs_watch_possible()
                          && 0 != (flags & MCA_BTL_XS_MODEX_FAILOVER);
     if (0 == mca_btl_xs_tcp_add_proc(endpoint)) {
         OBJ_RELEASE(endpoint);

@@ -168,7 +168,8 @@ int mca_btl_xs_tcp_init(bool enable_progress_threads, bool enable_mpi_threads)
     if (NULL == tcp.modules || 0 == tcp.count) {
         return OPAL_ERR_NOT_AVAILABLE;
     }
-    if (0 != mca_btl_xs_component.failover) {
+    /* Sockets of a thread of its own are not ours to be seen. */
+    if (0 != mca_btl_xs_component.failover && 0 == mca_btl_xs_tcp_flags()) {
         (void) mca_btl_xs_watch_open();
     }
     mca_btl_base_active_message_trigger[MCA_BTL_XS_TCP_TAG].cbfunc = mca_btl_xs_tcp_arrived;

@@ -170,6 +170,11 @@ int mca_btl_xs_watch_open(void)
     return OPAL_SUCCESS;
 }
 
+bool mca_btl_xs_watch_possible(void)
+{
+    return -1 != watch.set;
+}
+
 void mca_btl_xs_watch_close(void)
 {
     if (-1 != watch.set) {

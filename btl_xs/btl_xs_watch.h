@@ -28,8 +28,8 @@ typedef struct mca_btl_xs_watch_seen_t mca_btl_xs_watch_seen_t;
 /* Without it no connection is watched, and none is made again. */
 int mca_btl_xs_watch_open(void);
 void mca_btl_xs_watch_close(void);
+bool mca_btl_xs_watch_possible(void);
 
-/* Not if tcp has a thread, and so a set of events, of its own: then nothing is seen. */
 mca_btl_xs_watch_seen_t mca_btl_xs_watch_look(const mca_btl_xs_link_t *link);
 
 /* Watches the socket @fd, tcp's descriptor. False: there is no descriptor left for that. */

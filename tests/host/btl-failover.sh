@@ -1,5 +1,5 @@
 #!/bin/bash
-# Proves: TCP connections between live ranks are cut again and again, on TCP and on rings, and nothing is lost, repeated or out of order.
+# Proves: TCP connections between live ranks are cut again and again, on TCP and on rings, and nothing is lost, repeated or out of order; nor are events.
 # Lab: none
 # Check: none
 # Limit: 1500
@@ -75,6 +75,9 @@ for SUITE in ${SUITES:-trixie bookworm}; do
 	unset CUT
 
 	CUT="any 0.2" suite "cut while all goes over rings" btl-fake 2 "$programs/suite" --seconds 5 random
+
+	CUT="any 0.3" lab chroot tests/btl/installed btl_xs "/src/build/$SUITE/btl" tests/btl/mended ||
+		fail "$SUITE: events"
 
 	lost "cut for good" "wall 2" --mca btl_xs_failover 4
 	lost "cut, and not to be mended" "any 1" --mca btl_xs_failover 0
