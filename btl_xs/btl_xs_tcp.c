@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "btl_xs_tcp.h"
 
+#include <errno.h>
+
 #include "opal/runtime/opal_progress.h"
 #include "opal/util/show_help.h"
 
@@ -372,18 +374,18 @@ int mca_btl_xs_tcp_renew(mca_btl_xs_endpoint_t *endpoint)
     return OPAL_SUCCESS;
 }
 
-/* The lock is held. */
-static void mca_btl_xs_tcp_learn_link(mca_btl_xs_endpoint_t *endpoint, mca_btl_xs_link_t *link)
+/* False: another thread of ours has found the connection broken meanwhile. The lock is held. */
+static bool mca_btl_xs_tcp_learn_link(mca_btl_xs_endpoint_t *endpoint, mca_btl_xs_link_t *link)
 {
     bool watch = endpoint->tcp_mend && -1 == link->fd;
     mca_btl_xs_watch_seen_t seen;
 
     if (link->counted && !watch) {
-        return;
+        return true;
     }
     seen = mca_btl_xs_watch_look(link);
     if (seen.fd < 0) {
-        return;
+        return true;
     }
     if (!link->counted) {
         /* tcp has sockets looked at each time while it has one: that is our business. */
@@ -392,17 +394,23 @@ static void mca_btl_xs_tcp_learn_link(mca_btl_xs_endpoint_t *endpoint, mca_btl_x
     }
     if (watch) {
         /* One that is not watched might go on, when it has broken, where it was. */
-        endpoint->tcp_known = mca_btl_xs_watch_begin(link, seen.fd);
+        endpoint->tcp_known = mca_btl_xs_watch_begin(link, seen.fd) || EBADF == errno;
     }
+    return !watch || -1 != link->fd || !endpoint->tcp_known;
 }
 
 void mca_btl_xs_tcp_learn(mca_btl_xs_endpoint_t *endpoint)
 {
+    bool good = true;
+
     OPAL_THREAD_LOCK(&endpoint->lock);
     for (int i = 0; i < endpoint->link_count; i++) {
-        mca_btl_xs_tcp_learn_link(endpoint, &endpoint->links[i]);
+        good = mca_btl_xs_tcp_learn_link(endpoint, &endpoint->links[i]) && good;
     }
     OPAL_THREAD_UNLOCK(&endpoint->lock);
+    if (!good) {
+        (void) mca_btl_xs_failover_broken(endpoint);
+    }
 }
 
 /* A frame that could not be sent. Without an answer a control frame can be spared. */
