@@ -38,6 +38,7 @@ static void mca_btl_xs_endpoint_construct(mca_btl_xs_endpoint_t *endpoint)
     OBJ_CONSTRUCT(&endpoint->lock, opal_mutex_t);
     OBJ_CONSTRUCT(&endpoint->tx_pending, opal_list_t);
     OBJ_CONSTRUCT(&endpoint->tx_retained, opal_list_t);
+    OBJ_CONSTRUCT(&endpoint->tx_told, opal_list_t);
     OBJ_CONSTRUCT(&endpoint->rx_early, opal_list_t);
 }
 
@@ -54,11 +55,14 @@ static void mca_btl_xs_endpoint_destruct(mca_btl_xs_endpoint_t *endpoint)
     }
     opal_list_join(&endpoint->tx_pending, opal_list_get_end(&endpoint->tx_pending),
                    &endpoint->tx_retained);
+    opal_list_join(&endpoint->tx_pending, opal_list_get_end(&endpoint->tx_pending),
+                   &endpoint->tx_told);
     while (NULL != (item = opal_list_remove_first(&endpoint->tx_pending))) {
         mca_btl_xs_frag_return((mca_btl_xs_frag_t *) item);
     }
     OBJ_DESTRUCT(&endpoint->tx_pending);
     OBJ_DESTRUCT(&endpoint->tx_retained);
+    OBJ_DESTRUCT(&endpoint->tx_told);
     OBJ_DESTRUCT(&endpoint->rx_early);
     OBJ_DESTRUCT(&endpoint->lock);
 }
@@ -134,6 +138,7 @@ static mca_btl_xs_endpoint_t *mca_btl_xs_endpoint_create(opal_proc_t *proc, uint
         return NULL;
     }
     mca_btl_xs_failover_init(endpoint);
+    mca_btl_xs_send_init(endpoint);
     if (opal_list_is_empty(&mca_btl_xs_component.endpoints)) {
         mca_btl_xs_progress_begin();
     }
@@ -260,7 +265,10 @@ static void mca_btl_xs_endpoint_leave(mca_btl_xs_endpoint_t *endpoint)
 void mca_btl_xs_endpoint_put(mca_btl_xs_endpoint_t *endpoint)
 {
     time_t end = time(NULL) + MCA_BTL_XS_DRAIN_SECONDS;
+    const bool here = mca_btl_xs_tcp_here;
 
+    /* Nobody else is there to do it. */
+    mca_btl_xs_tcp_here = true;
     while (mca_btl_xs_endpoint_unsent(endpoint) && time(NULL) <= end) {
         mca_btl_xs_endpoint_progress();
         mca_btl_xs_send_pending(endpoint);
@@ -286,7 +294,9 @@ void mca_btl_xs_endpoint_put(mca_btl_xs_endpoint_t *endpoint)
     OPAL_THREAD_UNLOCK(&mca_btl_xs_component.lock);
     mca_btl_xs_tcp_del_proc(endpoint);
     mca_btl_xs_failover_fini(endpoint);
+    mca_btl_xs_send_fini(endpoint);
     OBJ_RELEASE(endpoint);
+    mca_btl_xs_tcp_here = here;
 }
 
 void mca_btl_xs_endpoint_lost(mca_btl_xs_endpoint_t *endpoint)

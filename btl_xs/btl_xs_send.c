@@ -2,6 +2,7 @@
 #include "btl_xs_send.h"
 
 #include "btl_xs_failover.h"
+#include "btl_xs_progress.h"
 #include "btl_xs_receive.h"
 
 /* The wire of the next fragment. */
@@ -192,6 +193,57 @@ static void mca_btl_xs_send_again(mca_btl_xs_endpoint_t *endpoint)
     }
 }
 
+/* Libevent is to send what this thread must not. */
+static void mca_btl_xs_send_later(mca_btl_xs_endpoint_t *endpoint)
+{
+    mca_btl_xs_progress_wake(endpoint);
+    event_active(&endpoint->tx_event, OPAL_EV_TIMEOUT, 0);
+}
+
+void mca_btl_xs_send_told(mca_btl_xs_endpoint_t *endpoint, mca_btl_xs_frag_t *frag)
+{
+    OPAL_THREAD_LOCK(&endpoint->lock);
+    opal_list_append(&endpoint->tx_told, (opal_list_item_t *) frag);
+    OPAL_THREAD_UNLOCK(&endpoint->lock);
+    mca_btl_xs_send_later(endpoint);
+}
+
+static mca_btl_xs_frag_t *mca_btl_xs_send_next_told(mca_btl_xs_endpoint_t *endpoint)
+{
+    mca_btl_xs_frag_t *frag;
+
+    OPAL_THREAD_LOCK(&endpoint->lock);
+    frag = (mca_btl_xs_frag_t *) opal_list_remove_first(&endpoint->tx_told);
+    OPAL_THREAD_UNLOCK(&endpoint->lock);
+    return frag;
+}
+
+static void mca_btl_xs_send_event(int fd, short flags, void *context)
+{
+    mca_btl_xs_endpoint_t *endpoint = context;
+    const bool here = mca_btl_xs_tcp_here;
+    mca_btl_xs_frag_t *frag;
+
+    mca_btl_xs_tcp_here = true;
+    while (NULL != (frag = mca_btl_xs_send_next_told(endpoint))) {
+        (void) mca_btl_xs_tcp_send(endpoint, frag);
+        mca_btl_xs_frag_release(frag);
+    }
+    mca_btl_xs_send_pending(endpoint);
+    mca_btl_xs_tcp_here = here;
+}
+
+void mca_btl_xs_send_init(mca_btl_xs_endpoint_t *endpoint)
+{
+    opal_event_evtimer_set(opal_sync_event_base, &endpoint->tx_event, mca_btl_xs_send_event,
+                           endpoint);
+}
+
+void mca_btl_xs_send_fini(mca_btl_xs_endpoint_t *endpoint)
+{
+    opal_event_del(&endpoint->tx_event);
+}
+
 /* Calls back, with no lock held, what a ring has taken. */
 static void mca_btl_xs_send_complete(opal_list_t *done)
 {
@@ -224,6 +276,10 @@ void mca_btl_xs_send_pending(mca_btl_xs_endpoint_t *endpoint)
         }
         if (OPAL_UNLIKELY(endpoint->tx_again) && MCA_BTL_XS_TCP_UP == endpoint->tcp_state
             && !endpoint->quiet) {
+            if (OPAL_UNLIKELY(mca_btl_xs_tcp_elsewhere(endpoint))) {
+                mca_btl_xs_send_later(endpoint);
+                break;
+            }
             mca_btl_xs_send_again(endpoint);
             continue;
         }
@@ -253,6 +309,10 @@ void mca_btl_xs_send_pending(mca_btl_xs_endpoint_t *endpoint)
         }
         if (OPAL_UNLIKELY(MCA_BTL_XS_TCP_UP != endpoint->tcp_state)) {
             mca_btl_xs_failover_want(endpoint);
+            break;
+        }
+        if (OPAL_UNLIKELY(mca_btl_xs_tcp_elsewhere(endpoint))) {
+            mca_btl_xs_send_later(endpoint);
             break;
         }
         opal_list_remove_first(&endpoint->tx_pending);

@@ -11,6 +11,7 @@
 #include "btl_xs_path.h"
 #include "btl_xs_progress.h"
 #include "btl_xs_receive.h"
+#include "btl_xs_send.h"
 #include "btl_xs_watch.h"
 
 static const char mca_btl_xs_tcp_name[] = "tcp";
@@ -25,6 +26,8 @@ static struct {
     mca_btl_base_module_t **modules;
     int count;
 } tcp;
+
+_Thread_local bool mca_btl_xs_tcp_here;
 
 static const mca_base_component_t *
 mca_btl_xs_tcp_find_listed(mca_base_component_list_item_t **where)
@@ -133,6 +136,7 @@ static MCA_BTL_XS_RECEIVE_CALLBACK(mca_btl_xs_tcp_arrived, received)
 {
     const mca_btl_base_segment_t *segment = received->des_segments;
     const mca_btl_xs_tcp_hdr_t *frame = segment->seg_addr.pval;
+    const bool here = mca_btl_xs_tcp_here;
     opal_process_name_t name;
     mca_btl_xs_endpoint_t *endpoint;
 
@@ -150,11 +154,18 @@ static MCA_BTL_XS_RECEIVE_CALLBACK(mca_btl_xs_tcp_arrived, received)
         return;
     }
     mca_btl_xs_progress_wake(endpoint);
+    mca_btl_xs_tcp_here = true;
     if (MCA_BTL_XS_DATA == frame->hdr.kind) {
         mca_btl_xs_receive_tcp(endpoint, &frame->hdr, (void *) (frame + 1));
     } else {
         mca_btl_xs_path_told(endpoint, &frame->hdr, frame + 1);
     }
+    mca_btl_xs_tcp_here = here;
+}
+
+bool mca_btl_xs_tcp_elsewhere(const mca_btl_xs_endpoint_t *endpoint)
+{
+    return opal_using_threads() && endpoint->tcp_mend && !mca_btl_xs_tcp_here;
 }
 
 int mca_btl_xs_tcp_init(bool enable_progress_threads, bool enable_mpi_threads)
@@ -629,6 +640,10 @@ void mca_btl_xs_tcp_tell(mca_btl_xs_endpoint_t *endpoint, int kind, const void *
     frag->frame.hdr = (mca_btl_xs_hdr_t){.size = size, .kind = kind};
     if (0 != size) {
         memcpy(mca_btl_xs_frag_data(frag), body, size);
+    }
+    if (OPAL_UNLIKELY(mca_btl_xs_tcp_elsewhere(endpoint))) {
+        mca_btl_xs_send_told(endpoint, frag);
+        return;
     }
     (void) mca_btl_xs_tcp_send(endpoint, frag);
     mca_btl_xs_frag_release(frag);

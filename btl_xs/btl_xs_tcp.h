@@ -63,6 +63,14 @@ bool mca_btl_xs_tcp_accepting(struct mca_btl_base_endpoint_t *endpoint);
 void mca_btl_xs_tcp_forget(mca_btl_xs_link_t *link);
 
 /*
+ * With threads tcp is given frames by libevent only: a thread that finds a connection broken, and
+ * has tcp close it, waits with a lock of tcp's for libevent to be done with it, which may be
+ * waiting for that lock. True: this is another thread.
+ */
+extern _Thread_local bool mca_btl_xs_tcp_here;
+bool mca_btl_xs_tcp_elsewhere(const struct mca_btl_base_endpoint_t *endpoint);
+
+/*
  * Sends a frame, of which frame.hdr and the segments have been filled in, with no lock
  * held. Keeps a reference until tcp has let go of it. In the end OPAL_SUCCESS, or
  * the frame has not been taken; OPAL_ERR_UNREACH: it may be again when there is a connection.

@@ -418,6 +418,7 @@ static void make_peer(int i)
     peer->tcp_mend = PEERS - 1 != i;
     must(1 == mca_btl_xs_tcp_add_proc(peer));
     mca_btl_xs_failover_init(peer);
+    mca_btl_xs_send_init(peer);
     opal_list_append(&mca_btl_xs_component.endpoints, &peer->super);
     must(OPAL_SUCCESS
          == opal_hash_table_set_value_uint64(&mca_btl_xs_component.by_name, key(name), peer));
@@ -464,6 +465,7 @@ static void end(void)
                                                    key(proc->proc_name));
         mca_btl_xs_tcp_del_proc(peers[i]);
         mca_btl_xs_failover_fini(peers[i]);
+        mca_btl_xs_send_fini(peers[i]);
         OBJ_RELEASE(peers[i]);
         OBJ_RELEASE(proc);
     }
