@@ -61,6 +61,12 @@ static inline bool mca_btl_xs_compat_late(void)
     return 0 >= opal_initialized;
 }
 
+/* Can connections be made again while other threads are in MPI? */
+static inline bool mca_btl_xs_compat_mends_with_threads(void)
+{
+    return true;
+}
+
 /* tcp has called back as a connection has broken: does it keep the descriptor? */
 static inline void mca_btl_xs_compat_tcp_failed(mca_btl_base_module_t *module,
                                                 mca_btl_base_descriptor_t *des)
@@ -116,6 +122,12 @@ static inline void mca_btl_xs_compat_abort(const char *why)
 }
 
 static inline bool mca_btl_xs_compat_late(void)
+{
+    return false;
+}
+
+/* One break in a hundred or so was the end of all progress. */
+static inline bool mca_btl_xs_compat_mends_with_threads(void)
 {
     return false;
 }

@@ -54,7 +54,9 @@ for SUITE in ${SUITES:-trixie bookworm}; do
 	positive repeated
 	cut_suite "... of two connections for each pair" btl 2 --mca btl_tcp_links 2 "$programs/suite" \
 		--seconds 5 random
-	cut_suite "... under threads" btl 2 "$programs/suite" threads random --seconds 4
+	# With Open MPI 4.1 nothing is mended under threads.
+	[ "$SUITE" = bookworm ] ||
+		cut_suite "... under threads" btl 2 "$programs/suite" --seconds 4 threads random
 	CUT="drop 2" cut_suite "... and there is no way for a while" btl 2 --mca btl_xs_failover 30 \
 		"$programs/suite" --seconds 30 random
 	CUT="stop 2" cut_suite "... while processes are stopped" btl 2 --mca btl_xs_failover 4 \
@@ -69,9 +71,11 @@ for SUITE in ${SUITES:-trixie bookworm}; do
 	FAKEXEN_EPOCH_MS=15 cut_suite "... in the middle of frames" btl-fake 2 "${little[@]}" \
 		"$programs/suite" --seconds 5 random
 	positive xs_frags resent repeated
-	FAKEXEN_EPOCH_MS=40 cut_suite "... under threads" btl-fake 2 --mca btl_xs_debug_flip 3 \
-		"$programs/suite" --seconds 4 threads random
-	positive xs_frags tcp_frags
+	if [ "$SUITE" != bookworm ]; then
+		FAKEXEN_EPOCH_MS=40 cut_suite "... under threads" btl-fake 2 --mca btl_xs_debug_flip 3 \
+			"$programs/suite" --seconds 4 threads random
+		positive xs_frags tcp_frags
+	fi
 	unset CUT
 
 	CUT="any 0.2" suite "cut while all goes over rings" btl-fake 2 "$programs/suite" --seconds 5 random
