@@ -29,6 +29,7 @@ struct rank {
 	struct gate *via;	/* tells them, or NULL */
 	unsigned long last;	/* number of the last one that has come */
 	unsigned long told;	/* ... of which the rank knows that it has */
+	bool asked;		/* it has been asked again for those that are missing */
 	bool ended;
 	char *host;
 };
@@ -335,6 +336,15 @@ static void came(struct job *job, unsigned int rank, struct gate *g, const char 
 		   "transport=%15s reason=%255s", &e.number, &time, &e.ms, e.name, e.severity, e.host,
 		   e.peer, e.peer_host, e.transport, e.reason) != 10 || e.number <= r->last)
 		return;
+	/* Lost on the way to us, as a connection has broken: from where they are missing. */
+	if (r->last && e.number != r->last + 1) {
+		if (!r->asked && r->via == g) {
+			r->asked = true;
+			ask(job, rank, g);
+		}
+		return;
+	}
+	r->asked = false;
 	e.time = (time_t)time;
 	if (!r->host)
 		r->host = strdup(e.host);
@@ -347,6 +357,14 @@ static void came(struct job *job, unsigned int rank, struct gate *g, const char 
 		if (tell(g, rank, "acknowledge", number))
 			r->told = r->last;
 	}
+}
+
+/* The rank has forgotten events that we had not read. */
+static void lost(struct job *job, unsigned int rank, unsigned long count)
+{
+	print_own(job, rank, "XS_EVENTS_LOST", "warning", "too-slow", count);
+	if (job->ranks[rank].last)
+		job->ranks[rank].last += count;
 }
 
 static void heard(struct gate *g, const char *line)
@@ -372,8 +390,7 @@ static void heard(struct gate *g, const char *line)
 	else if (!strcmp(state, "again") && job->ranks[rank].via == g)
 		ask(job, rank, g);
 	else if (!strcmp(state, "lost"))
-		print_own(job, rank, "XS_EVENTS_LOST", "warning", "too-slow",
-			  strtoul(line + length, NULL, 10));
+		lost(job, rank, strtoul(line + length, NULL, 10));
 	else if (!strcmp(state, "bad"))
 		say("rank %u: %s", rank, line + length);
 }
