@@ -1224,6 +1224,7 @@ const struct test_case cases[] = {
 	{ .name = "quiesce", .says = "quiesce and release at either end", .a = a_quiesce, .b = b_quiesce },
 	{ .name = "killed", .says = "SIGKILL of either end", .a = a_killed, .b = b_killed },
 	{ .name = "+busy", .says = "busy sockets while something happens to a domain", .a = busy, .b = busy },
+	{ .name = "+callfuzz", .says = "random system calls in both guests at once", .a = callfuzz, .b = callfuzz },
 	{ .name = "+faults", .says = "each allocation fails once", .a = a_faults, .b = b_faults },
 	{ .name = 0 },
 };
