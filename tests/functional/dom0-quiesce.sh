@@ -2,7 +2,7 @@
 # Proves: dom0 and a guest's module agree through xenstore on quiesce, release and the host's identity, whatever is written there.
 # Lab: hosts=1 guests=2 type=all suite=all
 # Check: none
-# Limit: 300
+# Limit: 500
 # SPDX-License-Identifier: BSD-3-Clause
 
 . "$(dirname "$0")/../lib.sh"
@@ -129,7 +129,7 @@ eventually 10 "held once more" node_is answer "81 quiesced"
 lab ssh h1 "xenstore-rm /local/domain/$domid/data/xensocket/request"
 eventually 10 "without a request it runs" held nobody
 
-# A process of the guest's writes all the time, while sockets come and go.
+# A process of the guest's writes all the time.
 # shellcheck disable=SC2016 # expanded in the guest
 lab ssh g1 'n=1000
 	while [ "$n" -lt 1200 ]; do

@@ -481,6 +481,21 @@ static long do_recv(void)
 	return n;
 }
 
+/* As far as they have been filled one after the other. */
+static void look_at_pieces(const struct msghdr *msg, size_t len)
+{
+	for (size_t k = 0; len && k < msg->msg_iovlen; k++) {
+		const uint8_t *piece = msg->msg_iov[k].iov_base;
+		size_t n = msg->msg_iov[k].iov_len < len ? msg->msg_iov[k].iov_len : len;
+
+		/* Elsewhere than in our buffer there is a part of a piece at most. */
+		if (piece < me->data || piece + n > me->data + BUFFER)
+			return;
+		look_at(piece, n);
+		len -= n;
+	}
+}
+
 static long do_recvmsg(void)
 {
 	struct timespec little = { 0, 1000000 };
@@ -496,13 +511,25 @@ static long do_recvmsg(void)
 	case 0:
 		make_message(me->data, &several[1].msg_hdr, more, others, &total);
 		several[0].msg_hdr = msg;
-		return recvmmsg(some_half(1), several, 2, flags_of_recv() | MSG_DONTWAIT, &little);
+		n = recvmmsg(some_half(1), several, 2, flags_of_recv() | MSG_DONTWAIT, &little);
+		if (n > 2)
+			odd("%ld of 2 messages received", n);
+		return n;
 	case 1:
 		return received(readv(some_half(1), pieces, pick(PIECES + 1)), PIECES * BUFFER);
 	default:
 		n = recvmsg(some_half(1), &msg, flags_of_recv());
-		return received(n, len);
+		if (received(n, len) > 0)
+			look_at_pieces(&msg, n);
+		return n;
 	}
+}
+
+/* What has been spliced in, from a ring, is not to be sent on. */
+static void drain(void)
+{
+	while (read(me->pipe[0], me->later, BUFFER) > 0)
+		;
 }
 
 static long do_splice(void)
@@ -532,9 +559,7 @@ static long do_splice(void)
 		n = 0;
 		break;
 	}
-	/* What was spliced in is not to be sent on. */
-	while (read(me->pipe[0], me->later, BUFFER) > 0)
-		;
+	drain();
 	return n;
 }
 
@@ -916,6 +941,8 @@ static long do_fork(void)
 		;
 	if (WIFSIGNALED(status) && (!kills || WTERMSIG(status) != SIGKILL))
 		odd("a child has died of signal %d", WTERMSIG(status));
+	/* It may have been about to. */
+	drain();
 	return 0;
 }
 
