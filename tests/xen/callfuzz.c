@@ -1125,7 +1125,7 @@ static void process(uint64_t seed, int number, int calls)
 	_exit(0);
 }
 
-/* Starts the processes, and carries offers to and fro until those of both ends have done. */
+/* Starts the processes, and carries offers both ways until those of both ends have done. */
 static void one_round(uint64_t seed, int calls)
 {
 	int running_here = 0, running_there = 1, status;
