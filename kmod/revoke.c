@@ -295,6 +295,8 @@ void xsock_detach_all(u32 reason)
 {
 	struct xsock_ring *ring, *found;
 
+	/* Pairs with the one in xsock_ring_attach(). */
+	smp_mb();
 	do {
 		found = NULL;
 		mutex_lock(&xsock_rings_lock);
