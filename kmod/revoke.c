@@ -192,7 +192,6 @@ void xsock_detach(struct xsock_ring *ring, u32 reason)
 		mutex_unlock(&ring->lock);
 		return;
 	}
-	ring->attached = false;
 
 	/*
 	 * The handler must not look at the peer's page any more, but it shall have
@@ -228,6 +227,8 @@ void xsock_detach(struct xsock_ring *ring, u32 reason)
 		xsock_wake_all(ring->sk);
 	ring->untold = 0;
 	spin_unlock_irq(&ring->ev_lock);
+	/* Last: who looks for rings that share something waits for the lock, and for us. */
+	WRITE_ONCE(ring->attached, false);
 	mutex_unlock(&ring->lock);
 
 	if (tx && !xsock_grant_end(ring))
@@ -298,6 +299,8 @@ void xsock_detach_all(u32 reason)
 {
 	struct xsock_ring *ring, *found;
 
+	/* Pairs with the one in xsock_ring_attach(). */
+	smp_mb();
 	do {
 		found = NULL;
 		mutex_lock(&xsock_rings_lock);
