@@ -51,6 +51,11 @@ static void looks_like_tcp(int fd, const struct addrinfo *wanted)
 	check(!getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &on, &len) && on == IPPROTO_TCP, "SO_PROTOCOL");
 }
 
+static void keeps_flags(int fd, int nonblocking)
+{
+	check(!(fcntl(fd, F_GETFL) & O_NONBLOCK) == !nonblocking, "flags");
+}
+
 static int serve(struct addrinfo *to, int delay)
 {
 	int s = socket(to->ai_family, SOCK_STREAM, 0), on = 1, fd;
@@ -62,8 +67,10 @@ static int serve(struct addrinfo *to, int delay)
 	puts("ready");
 	fflush(stdout);
 	sleep((unsigned int)delay);
-	fd = accept(s, NULL, NULL);
+	fd = accept4(s, NULL, NULL, SOCK_NONBLOCK);
 	check(fd >= 0, "accept");
+	keeps_flags(fd, 1);
+	fcntl(fd, F_SETFL, 0);
 	to->ai_flags = 0;
 	looks_like_tcp(fd, to);
 	check(write(fd, "hello", 5) == 5, "write");
@@ -88,6 +95,7 @@ static int call(struct addrinfo *to, long bytes, int now)
 
 	check(!connect(fd, to->ai_addr, to->ai_addrlen) || errno == EINPROGRESS, "connect");
 	check(poll(&pfd, 1, 10000) == 1 && pfd.revents == POLLOUT, "poll");
+	keeps_flags(fd, now);
 	to->ai_flags = 1;
 	looks_like_tcp(fd, to);
 	if (now)

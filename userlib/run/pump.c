@@ -10,7 +10,6 @@
  * were lost, and the connection ends.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -283,8 +282,6 @@ int run_pump_start(const struct run_pump *from, int family)
 		goto failed;
 	for (int i = 0; i < 2; i++)
 		setsockopt(pair[i], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
-	/* The program's flags were for the program. */
-	fcntl(pump->tcp, F_SETFL, fcntl(pump->tcp, F_GETFL) & ~O_NONBLOCK);
 	work->threads = 1;
 	count++;
 	if (run_thread(outward_thread, work))
