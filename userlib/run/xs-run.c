@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -211,19 +212,42 @@ static bool same_user(int s)
 	return !getsockopt(s, SOL_SOCKET, SO_PEERCRED, &user, &len) && user.uid == geteuid();
 }
 
+/* A connection needs five descriptors here, and one of the program's. */
+static void many_files(void)
+{
+	struct rlimit files;
+
+	if (!getrlimit(RLIMIT_NOFILE, &files)) {
+		files.rlim_cur = files.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &files);
+	}
+}
+
 /* Until nobody has the pipe open, and nothing is left to be carried. */
 static void __attribute__((noreturn)) help(int listener, int alive)
 {
 	struct pollfd pfd[2] = { { .fd = listener, .events = POLLIN }, { .fd = alive } };
-	int s;
+	int s, spare = dup(alive);
 
 	signal(SIGPIPE, SIG_IGN);
+	many_files();
 	while (poll(pfd, 2, -1) >= 0 || errno == EINTR) {
 		if (pfd[1].revents)
 			break;
 		s = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
-		if (s >= 0 && (!same_user(s) || !run_thread(answer_question, (void *)(intptr_t)s)))
+		if (s >= 0) {
+			if (!same_user(s) || !run_thread(answer_question, (void *)(intptr_t)s))
+				close(s);
+		} else if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED) {
+			/* No descriptor: who has asked is told so, rather than left to wait. */
+			close(spare);
+			s = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
 			close(s);
+			spare = dup(alive);
+			/* Somebody else was faster. */
+			if (s < 0)
+				usleep(10000);
+		}
 	}
 	close(listener);
 	while (run_pumps())
