@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -56,6 +57,20 @@ static void keeps_flags(int fd, int nonblocking)
 	check(!(fcntl(fd, F_GETFL) & O_NONBLOCK) == !nonblocking, "flags");
 }
 
+/* PEER_FILES=N: so many descriptors may be added to those that there are. */
+static void limit_files(void)
+{
+	const char *more = getenv("PEER_FILES");
+	struct rlimit files;
+	int next = dup(STDIN_FILENO);
+
+	close(next);
+	if (more && !getrlimit(RLIMIT_NOFILE, &files)) {
+		files.rlim_cur = (rlim_t)(next + atoi(more));
+		check(!setrlimit(RLIMIT_NOFILE, &files), "limit");
+	}
+}
+
 static int serve(struct addrinfo *to, int delay)
 {
 	int s = socket(to->ai_family, SOCK_STREAM, 0), on = 1, fd;
@@ -67,6 +82,7 @@ static int serve(struct addrinfo *to, int delay)
 	puts("ready");
 	fflush(stdout);
 	sleep((unsigned int)delay);
+	limit_files();
 	fd = accept4(s, NULL, NULL, SOCK_NONBLOCK);
 	check(fd >= 0, "accept");
 	keeps_flags(fd, 1);

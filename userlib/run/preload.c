@@ -60,6 +60,15 @@ static bool is_moved(int fd, struct run_name *name)
 	return moved;
 }
 
+/* Is it our user's helper, or did somebody else take its address when it had gone? */
+static bool is_ours(int s)
+{
+	struct ucred user;
+	socklen_t len = sizeof(user);
+
+	return !REAL(getsockopt)(s, SOL_SOCKET, SO_PEERCRED, &user, &len) && user.uid == geteuid();
+}
+
 /* Asks the helper about a socket. Returns the one to use instead, or -1. */
 static int ask(enum run_kind kind, int fd, const struct sockaddr_in6 *peer)
 {
@@ -78,7 +87,7 @@ static int ask(enum run_kind kind, int fd, const struct sockaddr_in6 *peer)
 	struct timeval patience = { .tv_sec = PATIENCE };
 	const char *helper = getenv(RUN_ENV);
 	struct cmsghdr *cmsg = CMSG_FIRSTHDR(&message);
-	int s, moved = -1;
+	int s, place = -1, moved = -1;
 	ssize_t n;
 
 	if (!helper || strlen(helper) >= sizeof(address.sun_path) - 1)
@@ -94,10 +103,22 @@ static int ask(enum run_kind kind, int fd, const struct sockaddr_in6 *peer)
 	cmsg->cmsg_len = CMSG_LEN(sizeof(int));
 	memcpy(CMSG_DATA(cmsg), &fd, sizeof(int));
 	if (REAL(setsockopt)(s, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)) ||
+	    REAL(setsockopt)(s, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience)) ||
 	    REAL(connect)(s, (struct sockaddr *)&address,
 			  (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + strlen(helper))) ||
-	    sendmsg(s, &message, MSG_NOSIGNAL) != sizeof(request))
+	    !is_ours(s))
 		goto out;
+	/* A socket that comes and finds no place is lost, and the connection with it. */
+	place = fcntl(s, F_DUPFD_CLOEXEC, 0);
+	if (place < 0 || sendmsg(s, &message, MSG_NOSIGNAL) != sizeof(request))
+		goto out;
+	do
+		n = recv(s, &answer, sizeof(answer), MSG_PEEK);
+	while (n < 0 && errno == EINTR);
+	if (n != sizeof(answer))
+		goto out;
+	close(place);
+	place = -1;
 	iov = (struct iovec){ &answer, sizeof(answer) };
 	message.msg_controllen = sizeof(control);
 	do
@@ -107,6 +128,8 @@ static int ask(enum run_kind kind, int fd, const struct sockaddr_in6 *peer)
 	if (n == sizeof(answer) && answer.moved && cmsg && cmsg->cmsg_type == SCM_RIGHTS)
 		memcpy(&moved, CMSG_DATA(cmsg), sizeof(int));
 out:
+	if (place >= 0)
+		close(place);
 	close(s);
 	return moved;
 }
