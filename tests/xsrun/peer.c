@@ -5,6 +5,8 @@
  *	peer serve ADDRESS PORT DELAY		one connection, accepted after DELAY s: says
  *						"hello" first, then echoes to the end
  *	peer call ADDRESS PORT BYTES [now]	calls it; now: without waiting. Checks the echo.
+ *	peer pour ADDRESS PORT BYTES		calls it; sends so many bytes, each when there may be an
+ *						echo of the one before, which it does not want to read
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -90,8 +92,9 @@ static int serve(struct addrinfo *to, int delay)
 	to->ai_flags = 0;
 	looks_like_tcp(fd, to);
 	check(write(fd, "hello", 5) == 5, "write");
+	/* Who does not want the echo may close. */
 	while ((n = read(fd, bytes, sizeof(bytes))) > 0)
-		check(send(fd, bytes, (size_t)n, 0) == n, "send");
+		check(send(fd, bytes, (size_t)n, MSG_NOSIGNAL) == n || errno == EPIPE, "send");
 	check(!n, "read");
 	return 0;
 }
@@ -141,6 +144,21 @@ static int call(struct addrinfo *to, long bytes, int now)
 	return 0;
 }
 
+static int pour(struct addrinfo *to, long bytes)
+{
+	int fd = socket(to->ai_family, SOCK_STREAM, 0);
+	char hello[5];
+
+	check(!connect(fd, to->ai_addr, to->ai_addrlen), "connect");
+	check(recv(fd, hello, 5, MSG_WAITALL) == 5 && !shutdown(fd, SHUT_RD), "hello");
+	while (bytes--) {
+		check(send(fd, "x", 1, MSG_NOSIGNAL) == 1, "send");
+		usleep(20000);
+	}
+	close(fd);
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICHOST }, *to;
@@ -149,5 +167,7 @@ int main(int argc, char **argv)
 		return 2;
 	if (!strcmp(argv[1], "serve"))
 		return serve(to, atoi(argv[4]));
+	if (!strcmp(argv[1], "pour"))
+		return pour(to, atol(argv[4]));
 	return call(to, atol(argv[4]), argc > 5);
 }

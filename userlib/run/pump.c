@@ -170,6 +170,7 @@ static void outward(struct work *work)
 static ssize_t carry(struct work *work, int fd, char *bytes, uint64_t *counter)
 {
 	struct pollfd pfd[2] = { { .fd = fd, .events = POLLIN }, { .fd = work->pump.app } };
+	bool wanted = true;
 	ssize_t n;
 
 	for (;;) {
@@ -184,8 +185,8 @@ static ssize_t carry(struct work *work, int fd, char *bytes, uint64_t *counter)
 		if (n <= 0)
 			return n;
 		*counter += (size_t)n;
-		if (!run_send(work->pump.app, bytes, (size_t)n))
-			break;
+		/* A program that only reads no more may still have something to say. */
+		wanted = wanted && run_send(work->pump.app, bytes, (size_t)n);
 	}
 	errno = EPIPE;
 	return -1;
