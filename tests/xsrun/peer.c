@@ -4,6 +4,8 @@
  *
  *	peer serve ADDRESS PORT DELAY		one connection, accepted after DELAY s: says
  *						"hello" first, then echoes to the end
+ *	peer deny ADDRESS PORT 0		listens, and does not when it says "ready"; waits for the
+ *						end of its standard input
  *	peer call ADDRESS PORT BYTES [now]	calls it; now: without waiting. Checks the echo.
  *	peer pour ADDRESS PORT BYTES		calls it; sends so many bytes, each when there may be an
  *						echo of the one before, which it does not want to read
@@ -99,6 +101,18 @@ static int serve(struct addrinfo *to, int delay)
 	return 0;
 }
 
+static int deny(struct addrinfo *to)
+{
+	int s = socket(to->ai_family, SOCK_STREAM, 0);
+	char byte;
+
+	check(!bind(s, to->ai_addr, to->ai_addrlen) && !listen(s, 5), "listen");
+	close(s);
+	puts("ready");
+	fflush(stdout);
+	return read(STDIN_FILENO, &byte, 1) != 0;
+}
+
 static unsigned char byte_at(long offset)
 {
 	return (unsigned char)(offset * 7 + offset / 251);
@@ -167,6 +181,8 @@ int main(int argc, char **argv)
 		return 2;
 	if (!strcmp(argv[1], "serve"))
 		return serve(to, atoi(argv[4]));
+	if (!strcmp(argv[1], "deny"))
+		return deny(to);
 	if (!strcmp(argv[1], "pour"))
 		return pour(to, atol(argv[4]));
 	return call(to, atol(argv[4]), argc > 5);

@@ -235,9 +235,18 @@ void run_listen(int fd)
 	run_say("port %u: who asks at port %u gets xensockets", port, ntohs(own.sin6_port));
 }
 
+/* Has the client's helper gone, whom serve() has not missed yet? */
+static bool gone(int side)
+{
+	char byte;
+	ssize_t n = recv(side, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+
+	return !n || (n < 0 && errno != EAGAIN && errno != EINTR);
+}
+
 int run_accept(int fd)
 {
-	struct run_pump pump = { .tcp = fd, .side = -1 };
+	struct run_pump pump = { .side = -1 };
 	struct pending *pending;
 	int moved;
 
@@ -247,16 +256,17 @@ int run_accept(int fd)
 	for (pending = pendings; pending; pending = pending->next)
 		if (pending->port == pump.name.own.sin6_port &&
 		    pending->client.sin6_port == pump.name.peer.sin6_port &&
-		    same_address(&pending->client.sin6_addr, &pump.name.peer.sin6_addr))
+		    same_address(&pending->client.sin6_addr, &pump.name.peer.sin6_addr) &&
+		    !gone(pending->side))
 			break;
-	if (!pending) {
+	pump.tcp = pending ? fcntl(fd, F_DUPFD_CLOEXEC, 0) : -1;
+	if (pump.tcp < 0) {
 		pthread_mutex_unlock(&lock);
 		return -1;
 	}
 	pending_remove(pending);
 	pending->taken = true;
 	pump.xs = pending->xs;
-	pump.tcp = fcntl(fd, F_DUPFD_CLOEXEC, 0);
 	moved = run_pump_start(&pump, family_of(fd));
 	side_send(pending->side, moved < 0 ? PLAIN : TAKEN, 0, NULL);
 	pthread_mutex_unlock(&lock);
@@ -338,9 +348,17 @@ static bool loopback(const struct in6_addr *address)
 		 (address->s6_addr[12] == 127 || !address->s6_addr[12]));
 }
 
+/* As if nobody had called: the program's own connect() is to find out what there is. */
+static void forget_call(int fd)
+{
+	struct sockaddr nobody = { .sa_family = AF_UNSPEC };
+
+	connect(fd, &nobody, sizeof(nobody));
+}
+
 int run_connect(int fd, const struct sockaddr_in6 *peer)
 {
-	struct run_pump pump = { .side = -1, .xs = { -1, -1 }, .name.peer = *peer };
+	struct run_pump pump = { .side = -1, .xs = { -1, -1 }, .tcp = -1, .name.peer = *peer };
 	struct sockaddr_in6 there = *peer, own, bound;
 	struct sockaddr_storage address;
 	struct side_message message;
@@ -384,16 +402,23 @@ int run_connect(int fd, const struct sockaddr_in6 *peer)
 		if (bind(fd, (struct sockaddr *)&address, len) || !names(fd, &bound, NULL))
 			goto failed;
 	}
-	if (!side_send(pump.side, MAIN, bound.sin6_port, NULL) ||
-	    side_receive(pump.side, &message, ANSWER_MS) != YES ||
-	    !call(fd, peer, family, ANSWER_MS) || !names(fd, &pump.name.own, NULL))
-		goto failed;
 	pump.tcp = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	if (pump.tcp < 0 || !side_send(pump.side, MAIN, bound.sin6_port, NULL) ||
+	    side_receive(pump.side, &message, ANSWER_MS) != YES)
+		goto failed;
+	if (!call(fd, peer, family, ANSWER_MS) || !names(fd, &pump.name.own, NULL)) {
+		forget_call(fd);
+		goto failed;
+	}
 	moved = run_pump_start(&pump, family);
 	if (moved >= 0)
 		run_say("connected: %s: xensockets", run_text(peer));
+	else
+		forget_call(fd);
 	return moved;
 failed:
+	if (pump.tcp >= 0)
+		close(pump.tcp);
 	close(pump.side);
 	if (pump.xs.tx >= 0) {
 		close(pump.xs.tx);
