@@ -118,6 +118,17 @@ static unsigned char byte_at(long offset)
 	return (unsigned char)(offset * 7 + offset / 251);
 }
 
+/* PEER_BOUND: to this machine's address, and to a port when it is connected. */
+static void bind_early(int fd)
+{
+	struct sockaddr_in own = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	int on = 1;
+
+	if (getenv("PEER_BOUND"))
+		check(!setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof(on)) &&
+		      !bind(fd, (struct sockaddr *)&own, sizeof(own)), "bind");
+}
+
 static int call(struct addrinfo *to, long bytes, int now)
 {
 	int fd = socket(to->ai_family, SOCK_STREAM | (now ? SOCK_NONBLOCK : 0), 0);
@@ -126,6 +137,7 @@ static int call(struct addrinfo *to, long bytes, int now)
 	unsigned char buffer[7001];
 	ssize_t n;
 
+	bind_early(fd);
 	check(!connect(fd, to->ai_addr, to->ai_addrlen) || errno == EINPROGRESS, "connect");
 	check(poll(&pfd, 1, 10000) == 1 && pfd.revents == POLLOUT, "poll");
 	keeps_flags(fd, now);

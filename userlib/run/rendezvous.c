@@ -362,7 +362,7 @@ int run_connect(int fd, const struct sockaddr_in6 *peer)
 	struct sockaddr_in6 there = *peer, own, bound;
 	struct sockaddr_storage address;
 	struct side_message message;
-	int family = family_of(fd), err, moved;
+	int family = family_of(fd), off = 0, err, moved;
 	socklen_t len;
 
 	/* Within one domain, or without the module, there is nothing to be asked. */
@@ -399,6 +399,7 @@ int run_connect(int fd, const struct sockaddr_in6 *peer)
 	if (!bound.sin6_port) {
 		own.sin6_port = 0;
 		len = run_sockaddr(&address, &own, family);
+		setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &off, sizeof(off));
 		if (bind(fd, (struct sockaddr *)&address, len) || !names(fd, &bound, NULL))
 			goto failed;
 	}
