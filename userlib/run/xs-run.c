@@ -293,11 +293,35 @@ static void preload(void)
 	free(value);
 }
 
+/*
+ * Of what is open, the helper has two descriptors, standard error, and /dev/null for the rest:
+ * a lock or a pipe of the caller's it would hold longer than the program.
+ */
+static void become_helper(int listener, int alive)
+{
+	int null;
+
+	/* First out of the way of the places that they are to have. */
+	listener = fcntl(listener, F_DUPFD, 5);
+	alive = fcntl(alive, F_DUPFD, 5);
+	null = fcntl(open("/dev/null", O_RDWR), F_DUPFD, 5);
+	if (listener < 0 || alive < 0 || null < 0 || setsid() < 0 || chdir("/"))
+		_exit(1);
+	dup2(null, STDIN_FILENO);
+	dup2(null, STDOUT_FILENO);
+	if (!verbose)
+		dup2(null, STDERR_FILENO);
+	dup2(listener, 3);
+	dup2(alive, 4);
+	close_range(5, ~0U, 0);
+	help(3, 4);
+}
+
 /* Starts the helper; returns the descriptor that keeps it alive. */
 static int start(void)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	int listener, alive[2], null;
+	int listener, alive[2], status;
 	uint64_t random[2];
 	char name[48];
 	pid_t child;
@@ -323,18 +347,10 @@ static int start(void)
 		child = fork();
 		if (child)
 			_exit(child < 0);
-		setsid();
 		close(alive[1]);
-		null = open("/dev/null", O_RDWR | O_CLOEXEC);
-		dup2(null, STDIN_FILENO);
-		dup2(null, STDOUT_FILENO);
-		if (!verbose)
-			dup2(null, STDERR_FILENO);
-		if (chdir("/"))
-			_exit(1);
-		help(listener, alive[0]);
+		become_helper(listener, alive[0]);
 	}
-	while (waitpid(child, &null, 0) < 0 && errno == EINTR)
+	while (waitpid(child, &status, 0) < 0 && errno == EINTR)
 		;
 	if (setenv(RUN_ENV, name, 1))
 		die("environment");
