@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Between a program and the C library: see run.h. Nothing is kept here, so that fork(),
- * dup(), exec and threads need no care; whatever fails leaves the program with TCP.
+ * Between a program and the C library: see run.h. Nothing is kept here but where the real
+ * functions are, so that fork(), dup(), exec and threads need no care; whatever fails leaves
+ * the program with TCP.
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -16,14 +17,42 @@
 #include "run.h"
 
 #define PUBLIC __attribute__((visibility("default")))
-#define REAL(function) ((__typeof__(&function))real(#function))
+#define REAL(function) ((__typeof__(&function))real(&at.function, #function))
 
 /* How long the helper may think, in s: beyond all of its own limits. */
 #define PATIENCE 30
 
-static void *real(const char *name)
+/* The functions that are here, in the C library. */
+static struct {
+	void *accept, *accept4, *connect, *getpeername, *getsockname, *getsockopt, *listen, *setsockopt;
+} at;
+
+/*
+ * Asked for once: dlsym() takes a lock, which a child of a program with threads may find taken
+ * for ever, and loses what dlerror() would have said.
+ */
+static void *real(void **place, const char *name)
 {
-	return dlsym(RTLD_NEXT, name);
+	void *function = __atomic_load_n(place, __ATOMIC_RELAXED);
+
+	if (!function) {
+		function = dlsym(RTLD_NEXT, name);
+		__atomic_store_n(place, function, __ATOMIC_RELAXED);
+	}
+	return function;
+}
+
+/* Other libraries' constructors may have come before. */
+static void __attribute__((constructor)) find(void)
+{
+	real(&at.accept, "accept");
+	real(&at.accept4, "accept4");
+	real(&at.connect, "connect");
+	real(&at.getpeername, "getpeername");
+	real(&at.getsockname, "getsockname");
+	real(&at.getsockopt, "getsockopt");
+	real(&at.listen, "listen");
+	real(&at.setsockopt, "setsockopt");
 }
 
 static int option(int fd, int level, int name)
