@@ -7,6 +7,7 @@
  *	peer deny ADDRESS PORT 0		listens, and does not when it says "ready"; waits for the
  *						end of its standard input
  *	peer call ADDRESS PORT BYTES [now]	calls it; now: without waiting. Checks the echo.
+ *						PEER_BOUND, PEER_EPOLL: see below
  *	peer pour ADDRESS PORT BYTES		calls it; sends so many bytes, each when there may be an
  *						echo of the one before, which it does not want to read
  */
@@ -19,6 +20,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -129,17 +131,33 @@ static void bind_early(int fd)
 		      !bind(fd, (struct sockaddr *)&own, sizeof(own)), "bind");
 }
 
+/* PEER_EPOLL: an epoll descriptor that knows the socket before it is connected, or -1. */
+static int watch_early(int fd)
+{
+	struct epoll_event event = { .events = EPOLLIN };
+	int epfd = getenv("PEER_EPOLL") ? epoll_create1(0) : -1;
+
+	if (epfd >= 0)
+		check(!epoll_ctl(epfd, EPOLL_CTL_ADD, fd, &event), "epoll_ctl");
+	return epfd;
+}
+
 static int call(struct addrinfo *to, long bytes, int now)
 {
 	int fd = socket(to->ai_family, SOCK_STREAM | (now ? SOCK_NONBLOCK : 0), 0);
 	struct pollfd pfd = { .fd = fd, .events = POLLOUT };
 	long sent = 0, received = -5;
+	int epfd = watch_early(fd);
+	struct epoll_event event;
 	unsigned char buffer[7001];
 	ssize_t n;
 
 	bind_early(fd);
 	check(!connect(fd, to->ai_addr, to->ai_addrlen) || errno == EINPROGRESS, "connect");
 	check(poll(&pfd, 1, 10000) == 1 && pfd.revents == POLLOUT, "poll");
+	/* The "hello". */
+	if (epfd >= 0)
+		check(epoll_wait(epfd, &event, 1, 10000) == 1 && event.events == EPOLLIN, "epoll_wait");
 	keeps_flags(fd, now);
 	to->ai_flags = 1;
 	looks_like_tcp(fd, to);

@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/time.h>
 #include <unistd.h>
 
@@ -24,7 +25,8 @@
 
 /* The functions that are here, in the C library. */
 static struct {
-	void *accept, *accept4, *connect, *getpeername, *getsockname, *getsockopt, *listen, *setsockopt;
+	void *accept, *accept4, *connect, *epoll_ctl, *getpeername, *getsockname, *getsockopt, *listen,
+		*setsockopt;
 } at;
 
 /*
@@ -48,6 +50,7 @@ static void __attribute__((constructor)) find(void)
 	real(&at.accept, "accept");
 	real(&at.accept4, "accept4");
 	real(&at.connect, "connect");
+	real(&at.epoll_ctl, "epoll_ctl");
 	real(&at.getpeername, "getpeername");
 	real(&at.getsockname, "getsockname");
 	real(&at.getsockopt, "getsockopt");
@@ -203,10 +206,37 @@ PUBLIC int listen(int fd, int backlog)
 	return result;
 }
 
-PUBLIC int connect(int fd, const struct sockaddr *address, socklen_t len)
+static int tcp_state(int fd)
 {
 	struct tcp_info info;
 	socklen_t size = sizeof(info);
+
+	return REAL(getsockopt)(fd, IPPROTO_TCP, TCP_INFO, &info, &size) ? -1 : info.tcpi_state;
+}
+
+/*
+ * A socket that epoll knows cannot be replaced: epoll would go on with the one that it was given,
+ * which the helper keeps. So that it stays on TCP, this is noted where all copies of the
+ * descriptor have it, in an option of the socket that changes nothing by itself. (A program that
+ * sets it wants MSG_ZEROCOPY, which TCP alone has.)
+ */
+PUBLIC int epoll_ctl(int epfd, int op, int fd, struct epoll_event *event)
+{
+	int saved = errno, on = 1;
+
+	if (op == EPOLL_CTL_ADD && is_tcp(fd) && tcp_state(fd) == TCP_CLOSE)
+		REAL(setsockopt)(fd, SOL_SOCKET, SO_ZEROCOPY, &on, sizeof(on));
+	errno = saved;
+	return REAL(epoll_ctl)(epfd, op, fd, event);
+}
+
+static bool stays(int fd)
+{
+	return option(fd, SOL_SOCKET, SO_ZEROCOPY) == 1;
+}
+
+PUBLIC int connect(int fd, const struct sockaddr *address, socklen_t len)
+{
 	struct sockaddr_in6 peer;
 	struct run_name name;
 	int saved = errno;
@@ -218,8 +248,8 @@ PUBLIC int connect(int fd, const struct sockaddr *address, socklen_t len)
 			return -1;
 		}
 		/* It might be asked again, while it is under way. */
-		if (is_tcp(fd) && !REAL(getsockopt)(fd, IPPROTO_TCP, TCP_INFO, &info, &size) &&
-		    info.tcpi_state == TCP_CLOSE && replace(fd, ask(RUN_CONNECT, fd, &peer))) {
+		if (is_tcp(fd) && tcp_state(fd) == TCP_CLOSE && !stays(fd) &&
+		    replace(fd, ask(RUN_CONNECT, fd, &peer))) {
 			errno = saved;
 			return 0;
 		}
