@@ -230,6 +230,10 @@ static void __attribute__((noreturn)) help(int listener, int alive)
 	int s, spare = dup(alive);
 
 	signal(SIGPIPE, SIG_IGN);
+	/* Meant for the program, by who tells all processes of a service: what it has written goes on. */
+	signal(SIGHUP, SIG_IGN);
+	signal(SIGINT, SIG_IGN);
+	signal(SIGTERM, SIG_IGN);
 	many_files();
 	while (poll(pfd, 2, -1) >= 0 || errno == EINTR) {
 		if (pfd[1].revents)
