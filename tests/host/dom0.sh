@@ -11,8 +11,8 @@ cd "$work" || exit
 guest=
 trap '[ -z "$guest" ] || kill "$guest"; rm -rf "$work"' EXIT
 make -s -C "$TOP" install-dom0 DESTDIR="$work/root" || fail "cannot install the commands"
-sed -i "s,/usr/lib/xensocket/,$work/root&,; s,/run/xensocket-hostid,$work/lock,; s,/etc/xen/xensocket.conf,$work/conf," \
-	root/usr/sbin/* root/etc/xen/scripts/vif-xensocket
+sed -i "s,/usr/lib/xensocket/,$work/root&,; s,:/usr/sbin:,:$work/stubs:$work/root/usr/sbin:,; s,/run/xensocket-hostid,$work/lock,; s,/etc/xen/xensocket.conf,$work/conf," \
+	root/usr/sbin/* root/usr/lib/xensocket/functions root/etc/xen/scripts/vif-xensocket
 export PATH=$work/stubs:$work/root/usr/sbin:$PATH WORK=$work
 store=$work/store/local/domain
 mkdir stubs "$work/store"
@@ -211,7 +211,9 @@ check_equal "to all" "$(cat id.1 id.1 id.1)" "$(node 5 host; node 7 host; node 8
 ends "no such domain" 1 xs-hostid --publish 9
 check_equal "it does not come into being by that" "" "$(ls -d "$store/9" 2> /dev/null)"
 printf '%s\n' '*' > "$store/5/data/xensocket/host"
-XENBUS_PATH=backend/vif/5/0 ends "a guest starts" 0 "$work/root/etc/xen/scripts/vif-xensocket" online type_if=vif
+# With what a cron job has for a PATH.
+less=$(sed 's,[^:]*/sbin:\?,,g; s,[^:]*/stubs:\?,,g' <<< "$PATH")
+PATH=$less XENBUS_PATH=backend/vif/5/0 ends "a guest starts" 0 "$work/root/etc/xen/scripts/vif-xensocket" online type_if=vif
 check_equal "it is told" "$(cat id.1)" "$(node 5 host)"
 check_equal "its interface is the other script's" "<online><type_if=vif><backend/vif/5/0>" "$(cat vif)"
 ends "restore" 0 xs-restore file
