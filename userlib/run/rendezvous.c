@@ -22,6 +22,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -37,6 +38,10 @@
 #define CALL_MS		1000
 #define ANSWER_MS	5000
 #define ACCEPT_MS	2000
+/* ... and until a client that says nothing any more is given up: beyond all of its own. */
+#define GIVE_UP_MS	60000
+/* So many calls are answered at once. Who has to wait for that stays on TCP. */
+#define CALLS_MAX	256
 /* How long, in s, somebody who would not is left alone. */
 #define REFUSED_S	30
 
@@ -127,6 +132,7 @@ struct pending {
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct pending *pendings;
 static uint8_t listens[65536 / 8];
+static atomic_int calls;
 
 static bool pending_remove(struct pending *pending)
 {
@@ -171,7 +177,7 @@ static void *serve(void *argument)
 		pendings = &pending;
 		pthread_mutex_unlock(&lock);
 		if (side_send(pending.side, YES, 0, NULL))
-			side_receive(pending.side, &message, -1);
+			side_receive(pending.side, &message, GIVE_UP_MS);
 		else
 			message.kind = 0;
 		pthread_mutex_lock(&lock);
@@ -186,6 +192,7 @@ static void *serve(void *argument)
 	}
 out:
 	close(pending.side);
+	calls--;
 	return NULL;
 }
 
@@ -194,11 +201,19 @@ static void *answer_calls(void *argument)
 	int listener = (int)(intptr_t)argument, fd;
 
 	for (;;) {
+		while (calls >= CALLS_MAX)
+			usleep(10000);
 		fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
-		if (fd >= 0 && !run_thread(serve, (void *)(intptr_t)fd))
+		if (fd < 0) {
+			if (errno != EINTR && errno != ECONNABORTED)
+				usleep(100000);
+			continue;
+		}
+		calls++;
+		if (!run_thread(serve, (void *)(intptr_t)fd)) {
 			close(fd);
-		else if (fd < 0 && errno != EINTR && errno != ECONNABORTED)
-			usleep(100000);
+			calls--;
+		}
 	}
 	return NULL;
 }
