@@ -51,6 +51,8 @@ for SUITE in ${SUITES:-trixie bookworm}; do
 	[ "$vain" -lt "$(total xs_frags)" ] ||
 		fail "$SUITE: $(total xs_frags) fragments, but asked $vain times in vain"
 	pass "$SUITE: asked $vain times in vain, for $(total xs_frags) fragments"
+	FAKEXEN_PV=1 suite "... and comes back for what it has read" btl-fake 2 "$programs/suite" \
+		--path xs burst
 
 	FAKEXEN_LATE_MS=500 suite "the module is loaded when the job runs" btl-fake 2 "$programs/suite" \
 		--seconds 3 random
