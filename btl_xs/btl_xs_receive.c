@@ -87,7 +87,8 @@ static mca_btl_xs_early_t *mca_btl_xs_receive_kept(mca_btl_xs_endpoint_t *endpoi
 
 void mca_btl_xs_receive_unwatch(mca_btl_xs_endpoint_t *endpoint)
 {
-    if (endpoint->rx_watched) {
+    /* A callback that comes late believes that it is not watched any more: so in any case. */
+    if (endpoint->rx_events) {
         endpoint->rx_watched = false;
         /* Another thread may be in the callback, and wait for the lock that we hold. */
         event_del_noblock(&endpoint->rx_event);
