@@ -263,7 +263,7 @@ static bool mca_btl_xs_receive_silent(mca_btl_xs_endpoint_t *endpoint)
                                                              : endpoint->rx_next;
 
     return endpoint->rx_said < waited || endpoint->rx_silent_frags >= MCA_BTL_XS_SILENT_FRAGS
-           || endpoint->rx_silent_bytes >= mca_btl_xs_component.window / 4;
+           || endpoint->rx_silent_bytes > mca_btl_xs_component.window / 4;
 }
 
 int mca_btl_xs_receive_all(mca_btl_xs_endpoint_t *endpoint)
