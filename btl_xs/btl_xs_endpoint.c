@@ -250,9 +250,15 @@ void mca_btl_xs_endpoint_put(mca_btl_xs_endpoint_t *endpoint)
         mca_btl_xs_progress_end();
     }
     mca_btl_xs_counters_keep(endpoint);
-    /* Not forgotten: what it has still sent must not bring it back. */
-    opal_hash_table_set_value_uint64(&mca_btl_xs_component.by_name,
-                                     mca_btl_xs_endpoint_key(endpoint->proc->proc_name), NULL);
+    if (endpoint->declined) {
+        /* Commands may still need it. */
+        opal_hash_table_remove_value_uint64(&mca_btl_xs_component.by_name,
+                                            mca_btl_xs_endpoint_key(endpoint->proc->proc_name));
+    } else {
+        /* Not forgotten: what it has still sent must not bring it back. */
+        opal_hash_table_set_value_uint64(&mca_btl_xs_component.by_name,
+                                         mca_btl_xs_endpoint_key(endpoint->proc->proc_name), NULL);
+    }
     OPAL_THREAD_UNLOCK(&mca_btl_xs_component.lock);
     mca_btl_xs_tcp_del_proc(endpoint->proc, endpoint->links, endpoint->link_count);
     OBJ_RELEASE(endpoint);
