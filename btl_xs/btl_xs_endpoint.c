@@ -12,7 +12,7 @@
 #include "btl_xs_send.h"
 
 /* How long a leaving process tries to send what it has promised to send. */
-#define MCA_BTL_XS_DRAIN_SECONDS 10
+#define MCA_BTL_XS_DRAIN_SECONDS 10.0
 
 /* How long it waits, in all, for peers to take leave of it. */
 #define MCA_BTL_XS_LEAVE_SECONDS 1.0
@@ -233,9 +233,9 @@ static void mca_btl_xs_endpoint_leave(mca_btl_xs_endpoint_t *endpoint)
 
 void mca_btl_xs_endpoint_put(mca_btl_xs_endpoint_t *endpoint)
 {
-    time_t end = time(NULL) + MCA_BTL_XS_DRAIN_SECONDS;
+    double end = mca_btl_xs_endpoint_now() + MCA_BTL_XS_DRAIN_SECONDS;
 
-    while (mca_btl_xs_endpoint_unsent(endpoint) && time(NULL) <= end) {
+    while (mca_btl_xs_endpoint_unsent(endpoint) && mca_btl_xs_endpoint_now() <= end) {
         mca_btl_xs_endpoint_progress();
         mca_btl_xs_send_pending(endpoint);
     }
