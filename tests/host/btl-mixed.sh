@@ -26,18 +26,17 @@ ends()
 }
 
 # Programs that leave MPI_T open, as the suite, do not have all taken apart by MPI_Finalize.
-# taken_apart TEXT BTLS COMMAND...: below COMMAND a program of another kind ends well.
+# taken_apart TEXT BTLS COMMAND...: below COMMAND one that does not use it ends well.
 taken_apart()
 {
 	local text="$SUITE: $1" btl=$2
 	shift 2
 	status=0
-	out=$(lab chroot tests/btl/installed btl_xs "/src/build/$SUITE/btl" "$@" timeout 60 mpirun \
-		--oversubscribe -np 2 --mca btl "$btl" "$programs/speed" --least 8 --most 8 --seconds 0.01 \
-		2>&1) || status=$?
+	out=$(lab chroot tests/btl/installed btl_xs "/src/build/$SUITE/btl" "$@" timeout 100 \
+		mpirun --oversubscribe -np 2 --mca btl "$btl" "$programs/bare" 2>&1) || status=$?
 	[ "$status" = 0 ] || printf '%s\n' "$out"
 	check_equal "$text: MPI_Finalize" 0 "$status"
-	check "$text: there was traffic" grep -a -q ',latency,8,' <<< "$out"
+	check "$text: it has done something" grep -a -q '^BARE OK' <<< "$out"
 }
 
 for SUITE in ${SUITES:-trixie bookworm}; do
