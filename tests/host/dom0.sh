@@ -1,7 +1,7 @@
 #!/bin/bash
 # Proves: the commands for dom0 quiesce and release the right domain, whatever xl, the guest and signals do, above a xenstore that is played.
 # Lab: none
-# Limit: 120
+# Limit: 300
 # SPDX-License-Identifier: BSD-3-Clause
 
 . "$(dirname "$0")/../lib.sh"
