@@ -6,7 +6,7 @@ export SUITE
 LAB = tests/lab/lab
 
 .DEFAULT_GOAL := help
-.PHONY: help all deps demo check check-full check-debug check-host check-model check-migration check-lab coverage fuzz bench bench-counts bench-migration btl install install-dom0 clean distclean deb dist
+.PHONY: help all deps demo check check-full check-debug check-host check-model check-migration check-lab soak coverage fuzz bench bench-counts bench-migration btl install install-dom0 clean distclean deb dist
 
 help:
 	@echo 'make demo        MPI over TCP and xensockets between two Xen guests, and a live migration'
@@ -17,6 +17,7 @@ help:
 	@echo 'make check-model the model of the switch between TCP and rings, larger than in check'
 	@echo 'make check-migration MPI jobs through migration, save, reload, all variants'
 	@echo 'make check-lab   the tests on Xen'
+	@echo 'make soak        random migration, save, quiesce, kill, reload, calls, for HOURS=1; SEED= repeats'
 	@echo 'make coverage    which lines of library, ring and component the tests without Xen run'
 	@echo 'make fuzz        the ring under libFuzzer (clang), SECONDS=300 for each side'
 	@echo 'make all         compile everything, in the root file system of SUITE ($(SUITE))'
@@ -87,6 +88,10 @@ check-lab: deps
 
 coverage: deps
 	@tests/coverage
+
+HOURS ?= 1
+soak: deps
+	@tests/soak $(HOURS)
 
 btl:
 	@$(MAKE) -C btl_xs

@@ -2,6 +2,7 @@
 #include "btl_xs_counters.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "opal/mca/base/mca_base_pvar.h"
 #include "opal/mca/base/mca_base_var_enum.h"
@@ -79,12 +80,32 @@ static int mca_btl_xs_counters_held(const mca_btl_xs_endpoint_t *endpoint)
     return NULL != endpoint && endpoint->held;
 }
 
+/*
+ * How many values handles have room for, the least that any was told. One that is made before
+ * MPI_Init has to know, too; the variable is mpirun's.
+ */
+static uint32_t mca_btl_xs_counters_room = UINT32_MAX;
+
+static uint32_t mca_btl_xs_counters_count(void)
+{
+    uint32_t count = mca_btl_xs_compat_job_size();
+    const char *told = 0 == count ? getenv("OMPI_COMM_WORLD_SIZE") : NULL;
+
+    if (NULL != told) {
+        count = strtoul(told, NULL, 10);
+    }
+    if (count < mca_btl_xs_counters_room) {
+        mca_btl_xs_counters_room = count;
+    }
+    return mca_btl_xs_counters_room;
+}
+
 /* One value for each process of this job; of NULL for those that xs does not connect to. */
 static int mca_btl_xs_counters_peers(const mca_base_pvar_t *pvar, void *value, void *object)
 {
     int (*state)(const mca_btl_xs_endpoint_t *endpoint) = pvar->ctx;
     mca_btl_xs_endpoint_t *endpoint;
-    uint32_t count = mca_btl_xs_compat_job_size();
+    uint32_t count = mca_btl_xs_counters_count();
     int *states = value;
 
     for (uint32_t i = 0; i < count; i++) {
@@ -115,7 +136,7 @@ static int mca_btl_xs_counters_peers_notify(mca_base_pvar_t *pvar, mca_base_pvar
                                             void *object, int *count)
 {
     if (MCA_BASE_PVAR_HANDLE_BIND == event) {
-        *count = mca_btl_xs_compat_job_size();
+        *count = mca_btl_xs_counters_count();
     }
     return OPAL_SUCCESS;
 }

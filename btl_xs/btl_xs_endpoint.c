@@ -14,7 +14,7 @@
 #include "btl_xs_watch.h"
 
 /* How long a leaving process tries to send what it has promised to send. */
-#define MCA_BTL_XS_DRAIN_SECONDS 10
+#define MCA_BTL_XS_DRAIN_SECONDS 10.0
 
 /* How long it waits, in all, for peers to take leave of it. */
 #define MCA_BTL_XS_LEAVE_SECONDS 1.0
@@ -264,12 +264,12 @@ static void mca_btl_xs_endpoint_leave(mca_btl_xs_endpoint_t *endpoint)
 
 void mca_btl_xs_endpoint_put(mca_btl_xs_endpoint_t *endpoint)
 {
-    time_t end = time(NULL) + MCA_BTL_XS_DRAIN_SECONDS;
+    double end = mca_btl_xs_endpoint_now() + MCA_BTL_XS_DRAIN_SECONDS;
     const bool here = mca_btl_xs_tcp_here;
 
     /* Nobody else is there to do it. */
     mca_btl_xs_tcp_here = true;
-    while (mca_btl_xs_endpoint_unsent(endpoint) && time(NULL) <= end) {
+    while (mca_btl_xs_endpoint_unsent(endpoint) && mca_btl_xs_endpoint_now() <= end) {
         mca_btl_xs_endpoint_progress();
         mca_btl_xs_send_pending(endpoint);
     }
@@ -277,7 +277,7 @@ void mca_btl_xs_endpoint_put(mca_btl_xs_endpoint_t *endpoint)
         mca_btl_xs_endpoint_leave(endpoint);
     }
     /* tcp forgets, when it frees an endpoint, that libevent is about to call it for that. */
-    while (mca_btl_xs_tcp_accepting(endpoint) && time(NULL) <= end) {
+    while (mca_btl_xs_tcp_accepting(endpoint) && mca_btl_xs_endpoint_now() <= end) {
         mca_btl_xs_endpoint_progress();
     }
     mca_btl_xs_counters_report(endpoint);
@@ -288,9 +288,15 @@ void mca_btl_xs_endpoint_put(mca_btl_xs_endpoint_t *endpoint)
         mca_btl_xs_progress_end();
     }
     mca_btl_xs_counters_keep(endpoint);
-    /* Not forgotten: what it has still sent must not bring it back. */
-    opal_hash_table_set_value_uint64(&mca_btl_xs_component.by_name,
-                                     mca_btl_xs_endpoint_key(endpoint->proc->proc_name), NULL);
+    if (endpoint->declined) {
+        /* Commands may still need it. */
+        opal_hash_table_remove_value_uint64(&mca_btl_xs_component.by_name,
+                                            mca_btl_xs_endpoint_key(endpoint->proc->proc_name));
+    } else {
+        /* Not forgotten: what it has still sent must not bring it back. */
+        opal_hash_table_set_value_uint64(&mca_btl_xs_component.by_name,
+                                         mca_btl_xs_endpoint_key(endpoint->proc->proc_name), NULL);
+    }
     OPAL_THREAD_UNLOCK(&mca_btl_xs_component.lock);
     mca_btl_xs_tcp_del_proc(endpoint);
     mca_btl_xs_failover_fini(endpoint);

@@ -9,6 +9,7 @@
 #include "btl_xs_events.h"
 #include "btl_xs_gate.h"
 #include "btl_xs_host.h"
+#include "btl_xs_progress.h"
 #include "btl_xs_send.h"
 
 static int mca_btl_xs_add_procs(mca_btl_base_module_t *btl, size_t nprocs, opal_proc_t **procs,
@@ -19,7 +20,11 @@ static int mca_btl_xs_add_procs(mca_btl_base_module_t *btl, size_t nprocs, opal_
 
     for (size_t i = 0; i < nprocs; i++) {
         peers[i] = procs[i] == self ? NULL : mca_btl_xs_endpoint_get(procs[i]);
-        if (NULL != peers[i] && NULL != reachable) {
+        if (NULL == peers[i]) {
+            continue;
+        }
+        peers[i]->added = mca_btl_xs_progress_calls();
+        if (NULL != reachable) {
             rc = opal_bitmap_set_bit(reachable, (int) i);
             if (OPAL_SUCCESS != rc) {
                 return rc;
@@ -39,12 +44,22 @@ static void mca_btl_xs_leave(void)
     mca_btl_xs_gate_close();
 }
 
+/*
+ * The layer above asks for a peer, finds that something has a higher exclusivity (shared memory
+ * inside a guest), and gives it back at once, within MPI_Init. Later there has been progress.
+ */
+static bool mca_btl_xs_declined(const mca_btl_xs_endpoint_t *peer)
+{
+    return !peer->contacted && !peer->met && mca_btl_xs_progress_calls() == peer->added;
+}
+
 static int mca_btl_xs_del_procs(mca_btl_base_module_t *btl, size_t nprocs, opal_proc_t **procs,
                                 mca_btl_xs_endpoint_t **peers)
 {
     for (size_t i = 0; i < nprocs; i++) {
         if (NULL != peers[i]) {
-            if (procs[i]->proc_name.jobid == OPAL_PROC_MY_NAME.jobid) {
+            peers[i]->declined = mca_btl_xs_declined(peers[i]);
+            if (!peers[i]->declined && procs[i]->proc_name.jobid == OPAL_PROC_MY_NAME.jobid) {
                 mca_btl_xs_leave();
             }
             mca_btl_xs_endpoint_put(peers[i]);

@@ -23,7 +23,8 @@ static struct {
     mca_btl_xs_endpoint_t *hot;  /* peers whose rings are looked at in each call */
     mca_btl_xs_endpoint_t *cold; /* ... of which one is, in each call */
     mca_btl_xs_endpoint_t *turn; /* the next of these, or NULL */
-    unsigned int vain;           /* calls in a row that found nothing */
+    unsigned int calls;
+    unsigned int vain;           /* ... in a row that found nothing */
     bool sockets;                /* this call has sockets looked at */
 } progress;
 
@@ -181,6 +182,7 @@ int mca_btl_xs_progress(void)
     if (0 != opal_atomic_swap_32(&progress.busy, 1)) {
         return 0;
     }
+    progress.calls++;
     delivered = mca_btl_xs_progress_hot();
     delivered += mca_btl_xs_progress_cold();
     progress.vain = 0 == delivered ? progress.vain + 1 : 0;
@@ -188,6 +190,11 @@ int mca_btl_xs_progress(void)
     opal_atomic_wmb();
     progress.busy = 0;
     return delivered;
+}
+
+unsigned int mca_btl_xs_progress_calls(void)
+{
+    return progress.calls;
 }
 
 void mca_btl_xs_progress_begin(void)

@@ -18,6 +18,9 @@ BEGIN_C_DECLS
 /* Looks after all rings; returns how many fragments have come. */
 int mca_btl_xs_progress(void);
 
+/* Counts the calls of it that have done so. */
+unsigned int mca_btl_xs_progress_calls(void);
+
 /* There are peers; or there are none any more. */
 void mca_btl_xs_progress_begin(void);
 void mca_btl_xs_progress_end(void);

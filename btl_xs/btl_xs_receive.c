@@ -87,7 +87,8 @@ static mca_btl_xs_early_t *mca_btl_xs_receive_kept(mca_btl_xs_endpoint_t *endpoi
 
 void mca_btl_xs_receive_unwatch(mca_btl_xs_endpoint_t *endpoint)
 {
-    if (endpoint->rx_watched) {
+    /* A callback that comes late believes that it is not watched any more: so in any case. */
+    if (endpoint->rx_events) {
         endpoint->rx_watched = false;
         /* Another thread may be in the callback, and wait for the lock that we hold. */
         event_del_noblock(&endpoint->rx_event);
@@ -142,15 +143,19 @@ static void mca_btl_xs_receive_event(int fd, short flags, void *context)
 }
 
 /*
- * Has libevent call us when there is more. Not while the next frame waits for its turn: it
- * would call all the time, and what the frame waits for comes over TCP. The lock is held.
+ * Has libevent call us when there is more; in its next turn, if there may be @more already: what
+ * has been read out of a ring does not make its socket readable again. Not while the next frame
+ * waits for its turn: it would call all the time, and what the frame waits for comes over TCP.
+ * The lock is held.
  */
-static void mca_btl_xs_receive_watch(mca_btl_xs_endpoint_t *endpoint)
+static void mca_btl_xs_receive_watch(mca_btl_xs_endpoint_t *endpoint, bool more)
 {
-    if (NULL != endpoint->rx_ring && endpoint->rx_events && !endpoint->rx_watched
-        && !endpoint->rx_ring_early) {
+    const struct timeval now = {0, 0};
+
+    if (NULL != endpoint->rx_ring && endpoint->rx_events && !endpoint->rx_ring_early
+        && (more || !endpoint->rx_watched)) {
         endpoint->rx_watched = true;
-        opal_event_add(&endpoint->rx_event, NULL);
+        opal_event_add(&endpoint->rx_event, more ? &now : NULL);
     }
 }
 
@@ -258,13 +263,13 @@ static bool mca_btl_xs_receive_silent(mca_btl_xs_endpoint_t *endpoint)
                                                              : endpoint->rx_next;
 
     return endpoint->rx_said < waited || endpoint->rx_silent_frags >= MCA_BTL_XS_SILENT_FRAGS
-           || endpoint->rx_silent_bytes >= mca_btl_xs_component.window / 4;
+           || endpoint->rx_silent_bytes > mca_btl_xs_component.window / 4;
 }
 
 int mca_btl_xs_receive_all(mca_btl_xs_endpoint_t *endpoint)
 {
     int delivered = 0;
-    bool tell;
+    bool more = true, tell;
 
     OPAL_THREAD_LOCK(&endpoint->lock);
     if (endpoint->rx_busy) {
@@ -273,11 +278,13 @@ int mca_btl_xs_receive_all(mca_btl_xs_endpoint_t *endpoint)
     }
     endpoint->rx_busy = true;
     endpoint->rx_ring_early = false;
-    while (delivered < MCA_BTL_XS_TURN && mca_btl_xs_receive_one(endpoint, &delivered)) {
-        continue;
+    /* Nobody else would come back for early ones: there may be no ring any more. */
+    while (more
+           && (delivered < MCA_BTL_XS_TURN || !opal_list_is_empty(&endpoint->rx_early))) {
+        more = mca_btl_xs_receive_one(endpoint, &delivered);
     }
     endpoint->rx_busy = false;
-    mca_btl_xs_receive_watch(endpoint);
+    mca_btl_xs_receive_watch(endpoint, more);
     tell = mca_btl_xs_receive_silent(endpoint);
     OPAL_THREAD_UNLOCK(&endpoint->lock);
     if (OPAL_UNLIKELY(tell)) {

@@ -121,10 +121,15 @@ int mca_btl_xs_tcp_open(void)
 
 void mca_btl_xs_tcp_close(void)
 {
+    mca_base_component_list_item_t *item;
+
     if (NULL == tcp.component) {
         return;
     }
-    tcp.component->btl_init = tcp.init;
+    /* The framework may have closed it before us, and unloaded it. */
+    if (tcp.opened || NULL != mca_btl_xs_tcp_find_listed(&item)) {
+        tcp.component->btl_init = tcp.init;
+    }
     if (tcp.opened) {
         mca_base_component_close(&tcp.component->btl_version,
                                  opal_btl_base_framework.framework_output);

@@ -29,6 +29,7 @@ static uuid_t host;	/* all zero: not known */
 static u64 epoch = 1;
 static u64 sequence;	/* rises with each change of what poll() is for */
 static bool registered;	/* the device is there */
+static u64 quiesces;	/* how often one has begun */
 
 static void xsock_quiesce_work(struct work_struct *work);
 static DECLARE_WORK(quiesce, xsock_quiesce_work);
@@ -93,11 +94,16 @@ void xsock_linger_over(void)
 
 static void xsock_quiesce_work(struct work_struct *work)
 {
+	u64 number;
+
+	mutex_lock(&control_lock);
+	number = quiesces;
+	mutex_unlock(&control_lock);
 	xsock_detach_all(XSOCK_REASON_QUIESCE);
 	xsock_linger_kick(XSOCK_QUIESCE_MS);
 	mutex_lock(&control_lock);
-	/* Released meanwhile, perhaps. */
-	if (control_state == XSOCK_CTL_QUIESCING) {
+	/* Released meanwhile, perhaps; and begun anew, for which we run once more. */
+	if (control_state == XSOCK_CTL_QUIESCING && quiesces == number) {
 		WRITE_ONCE(control_state, XSOCK_CTL_QUIESCED);
 		xsock_changed();
 	}
@@ -111,6 +117,7 @@ void xsock_hold(u32 who)
 	if (control_state == XSOCK_CTL_RUNNING) {
 		WRITE_ONCE(control_state, XSOCK_CTL_QUIESCING);
 		epoch++;
+		quiesces++;
 		holders = who;
 		xsock_changed();
 		queue_work(xsock_wq, &quiesce);

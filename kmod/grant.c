@@ -2,6 +2,7 @@
 /* Granting own pages to the peer, and mapping those of the peer. */
 #include <linux/delay.h>
 #include <linux/highmem.h>
+#include <linux/module.h>
 #include <linux/slab.h>
 #include <linux/xarray.h>
 #include <xen/features.h>
@@ -283,8 +284,8 @@ static bool xsock_referenced(struct xsock_ring *ring)
  *
  * Somebody may still hold a reference to a page (direct I/O out of a mapped ring).
  * That is waited for, but not for long, because a suspend must not hang; then the
- * page is unmapped and kept out of use until it is free. Only auto-translated
- * guests map rings for users, and there such a page reads as ones.
+ * page is unmapped and kept out of use, and the module loaded, until it is free. Only
+ * auto-translated guests map rings for users, and there such a page reads as ones.
  */
 void xsock_unmap_ring(struct xsock_ring *ring)
 {
@@ -312,11 +313,11 @@ void xsock_unmap_ring(struct xsock_ring *ring)
 	for (i = 0; i < n; i++) {
 		struct page *page = ring->foreign[i];
 
-		/* If it cannot even be noted it is lost, which is still safe. */
-		if (page_count(page) > 1)
-			xa_store(&strays, page_to_pfn(page), page, GFP_KERNEL);
-		else
+		if (page_count(page) <= 1)
 			ring->foreign[kept++] = page;
+		/* If it cannot even be noted it is lost, which is still safe. */
+		else if (!xa_err(xa_store(&strays, page_to_pfn(page), page, GFP_KERNEL)))
+			__module_get(THIS_MODULE);
 	}
 	gnttab_free_pages(kept, ring->foreign);
 }
@@ -332,6 +333,7 @@ void xsock_strays_reap(void)
 			continue;
 		xa_erase(&strays, pfn);
 		gnttab_free_pages(1, &page);
+		module_put(THIS_MODULE);
 	}
 }
 

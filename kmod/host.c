@@ -26,6 +26,7 @@
 #define XSOCK_HOST_DIR		"data/xensocket"
 /* A migration that takes longer goes on without. */
 #define XSOCK_LEASE_MAX		86400
+#define XSOCK_NO_LEASE		U64_MAX
 
 static void xsock_host_work(struct work_struct *work);
 static void xsock_lease_over(struct work_struct *work);
@@ -36,7 +37,8 @@ static DECLARE_DELAYED_WORK(lease, xsock_lease_over);
 static DEFINE_SPINLOCK(open_lock);
 static DEFINE_MUTEX(identity_lock);	/* who reads the host's identity last, sets it last */
 static bool host_open;		/* under open_lock: host_work may be queued */
-static u32 lease_id;		/* host_work only: the quiesce that the lease belongs to */
+/* host_work only: the quiesce that the lease belongs to; any u32 is one */
+static u64 lease_id = XSOCK_NO_LEASE;
 static struct xenbus_watch watches[] = {
 	{ .node = XSOCK_HOST_DIR "/host", .callback = xsock_host_fired },
 	{ .node = XSOCK_HOST_DIR "/request", .callback = xsock_host_fired },
@@ -128,7 +130,7 @@ static bool xsock_host_obey(const char *text, u32 *id)
 	}
 	end = 0;
 	if (sscanf(text, "release %u%n", id, &end) == 1 && end && !text[end]) {
-		lease_id = 0;
+		lease_id = XSOCK_NO_LEASE;
 		cancel_delayed_work(&lease);
 		xsock_unhold(XSOCK_HELD_BY_HOST);
 		return true;
@@ -147,7 +149,7 @@ static void xsock_host_work(struct work_struct *work)
 		return;
 	xenbus_printf(XBT_NIL, XSOCK_HOST_DIR, "version", "%u", XSOCK_VERSION);
 	if (!text) {
-		lease_id = 0;
+		lease_id = XSOCK_NO_LEASE;
 		cancel_delayed_work(&lease);
 		xsock_unhold(XSOCK_HELD_BY_HOST);
 	} else if (!xsock_host_obey(text, &id)) {

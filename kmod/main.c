@@ -108,7 +108,7 @@ static int __init xsock_init(void)
 	if (!xen_domain())
 		return -ENODEV;
 
-	xsock_wq = alloc_workqueue("xensocket", WQ_UNBOUND, 0);
+	xsock_wq = alloc_workqueue("xensocket", WQ_UNBOUND | WQ_FREEZABLE, 0);
 	if (!xsock_wq)
 		return -ENOMEM;
 	err = xsock_suspend_init();

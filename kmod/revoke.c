@@ -192,7 +192,6 @@ void xsock_detach(struct xsock_ring *ring, u32 reason)
 		mutex_unlock(&ring->lock);
 		return;
 	}
-	ring->attached = false;
 
 	/*
 	 * The handler must not look at the peer's page any more, but it shall have
@@ -228,6 +227,8 @@ void xsock_detach(struct xsock_ring *ring, u32 reason)
 		xsock_wake_all(ring->sk);
 	ring->untold = 0;
 	spin_unlock_irq(&ring->ev_lock);
+	/* Last: who looks for rings that share something waits for the lock, and for us. */
+	WRITE_ONCE(ring->attached, false);
 	mutex_unlock(&ring->lock);
 
 	if (tx && !xsock_grant_end(ring))
@@ -236,17 +237,12 @@ void xsock_detach(struct xsock_ring *ring, u32 reason)
 		xsock_event_unbind(ring);
 }
 
-/* Ends what grants can be ended; until all are. */
-void xsock_linger_work(struct work_struct *work)
+/* Ends what grants can be ended. True: all are, and the ring is let go. */
+static bool xsock_linger_end(struct xsock_ring *ring)
 {
-	struct xsock_ring *ring = container_of(to_delayed_work(work), struct xsock_ring, linger);
-
 	if (!xsock_grant_end(ring)) {
-		if (!READ_ONCE(exiting)) {
-			queue_delayed_work(xsock_wq, &ring->linger,
-					   msecs_to_jiffies(XSOCK_LINGER_MS));
-			return;
-		}
+		if (!READ_ONCE(exiting))
+			return false;
 		xsock_grant_abandon(ring);
 	}
 	spin_lock_irq(&ring->ev_lock);
@@ -257,6 +253,15 @@ void xsock_linger_work(struct work_struct *work)
 	cancel_delayed_work(&ring->linger);
 	xsock_ring_put(ring);
 	xsock_linger_over();
+	return true;
+}
+
+void xsock_linger_work(struct work_struct *work)
+{
+	struct xsock_ring *ring = container_of(to_delayed_work(work), struct xsock_ring, linger);
+
+	if (!xsock_linger_end(ring))
+		queue_delayed_work(xsock_wq, &ring->linger, msecs_to_jiffies(XSOCK_LINGER_MS));
 }
 
 /* What the handler and the timer have asked for. */
@@ -294,6 +299,8 @@ void xsock_detach_all(u32 reason)
 {
 	struct xsock_ring *ring, *found;
 
+	/* Pairs with the one in xsock_ring_attach(). */
+	smp_mb();
 	do {
 		found = NULL;
 		mutex_lock(&xsock_rings_lock);
@@ -310,28 +317,65 @@ void xsock_detach_all(u32 reason)
 	} while (found);
 }
 
+/* Shows each ring to @look, without a lock; says whether that was true for one of them. */
+static bool xsock_any_ring(bool (*look)(struct xsock_ring *ring))
+{
+	struct xsock_ring *ring, *previous = NULL;
+	bool any = false;
+
+	mutex_lock(&xsock_rings_lock);
+	list_for_each_entry(ring, &xsock_rings, node) {
+		if (!kref_get_unless_zero(&ring->ref))
+			continue;
+		/* Referenced, the ring stays on the list while we look at it. */
+		mutex_unlock(&xsock_rings_lock);
+		if (previous)
+			xsock_ring_put(previous);
+		previous = ring;
+		any |= look(ring);
+		mutex_lock(&xsock_rings_lock);
+	}
+	mutex_unlock(&xsock_rings_lock);
+	if (previous)
+		xsock_ring_put(previous);
+	return any;
+}
+
+static bool xsock_linger_hurry(struct xsock_ring *ring)
+{
+	bool lingering;
+
+	spin_lock_irq(&ring->ev_lock);
+	lingering = ring->lingering;
+	if (lingering)
+		mod_delayed_work(xsock_wq, &ring->linger, 0);
+	spin_unlock_irq(&ring->ev_lock);
+	return lingering;
+}
+
+static bool xsock_linger_still(struct xsock_ring *ring)
+{
+	return READ_ONCE(ring->lingering) && !xsock_linger_end(ring);
+}
+
+static void xsock_linger_wait(bool (*look)(struct xsock_ring *ring), unsigned long timeout_ms)
+{
+	unsigned long end = jiffies + msecs_to_jiffies(timeout_ms);
+
+	while (xsock_any_ring(look) && time_before(jiffies, end))
+		fsleep(10 * USEC_PER_MSEC);
+}
+
 /* Waits, for so long at most, until no peer maps anything of ours. */
 void xsock_linger_kick(unsigned long timeout_ms)
 {
-	unsigned long end = jiffies + msecs_to_jiffies(timeout_ms);
-	struct xsock_ring *ring;
-	bool left;
+	xsock_linger_wait(xsock_linger_hurry, timeout_ms);
+}
 
-	do {
-		left = false;
-		mutex_lock(&xsock_rings_lock);
-		list_for_each_entry(ring, &xsock_rings, node) {
-			spin_lock_irq(&ring->ev_lock);
-			if (ring->lingering) {
-				left = true;
-				mod_delayed_work(xsock_wq, &ring->linger, 0);
-			}
-			spin_unlock_irq(&ring->ev_lock);
-		}
-		mutex_unlock(&xsock_rings_lock);
-		if (left)
-			fsleep(10 * USEC_PER_MSEC);
-	} while (left && time_before(jiffies, end));
+/* Likewise for .freeze: does what the works would, which are frozen. */
+void xsock_linger_frozen(unsigned long timeout_ms)
+{
+	xsock_linger_wait(xsock_linger_still, timeout_ms);
 }
 
 /* ---- liveness ---- */
@@ -359,8 +403,10 @@ static bool xsock_peer_there(struct xsock_ring *ring)
 	return connected ? xsock_event_alive(ring) : xsock_domain_alive(ring->peer);
 }
 
-static void xsock_liveness_check(struct xsock_ring *ring)
+static bool xsock_liveness_check(struct xsock_ring *ring)
 {
+	if (!READ_ONCE(ring->attached))
+		return false;
 	mutex_lock(&ring->lock);
 	if (ring->attached && xsock_waiting(ring) && !xsock_peer_there(ring)) {
 		spin_lock_irq(&ring->ev_lock);
@@ -371,30 +417,15 @@ static void xsock_liveness_check(struct xsock_ring *ring)
 		spin_unlock_irq(&ring->ev_lock);
 	}
 	mutex_unlock(&ring->lock);
+	return true;
 }
 
 static void xsock_liveness_work(struct work_struct *work)
 {
-	struct xsock_ring *ring, *previous = NULL;
 	bool more = xsock_strays_left();
 
 	xsock_strays_reap();
-	mutex_lock(&xsock_rings_lock);
-	list_for_each_entry(ring, &xsock_rings, node) {
-		if (!READ_ONCE(ring->attached) || !kref_get_unless_zero(&ring->ref))
-			continue;
-		more = true;
-		/* Referenced, the ring stays on the list while we look at it. */
-		mutex_unlock(&xsock_rings_lock);
-		if (previous)
-			xsock_ring_put(previous);
-		previous = ring;
-		xsock_liveness_check(ring);
-		mutex_lock(&xsock_rings_lock);
-	}
-	mutex_unlock(&xsock_rings_lock);
-	if (previous)
-		xsock_ring_put(previous);
+	more |= xsock_any_ring(xsock_liveness_check);
 	if (more && !READ_ONCE(exiting))
 		queue_delayed_work(xsock_wq, &liveness, msecs_to_jiffies(XSOCK_LIVENESS_MS));
 }

@@ -82,13 +82,17 @@ static int xsock_ring_attach(struct xsock_ring *ring, struct sock *sk, void *pee
 	bool refused;
 
 	mutex_lock(&ring->lock);
+	WRITE_ONCE(ring->attached, true);
+	/* Pairs with the one in xsock_detach_all(): that sees the ring, or we see the quiesce. */
+	smp_mb();
 	refused = xsock_quiesced();
-	if (!refused) {
+	if (refused) {
+		WRITE_ONCE(ring->attached, false);
+	} else {
 		spin_lock_irq(&ring->ev_lock);
 		ring->sk = sk;
 		ring->peer_page = peer_page;
 		spin_unlock_irq(&ring->ev_lock);
-		ring->attached = true;
 	}
 	mutex_unlock(&ring->lock);
 	if (!refused) {

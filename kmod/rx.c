@@ -33,8 +33,9 @@ static size_t xsock_rx_copy(struct xsock_ring *ring, struct msghdr *msg, u64 fro
 		u64 at = xsock_position(&ring->idx, from + done);
 		size_t offset = offset_in_page(at);
 		size_t part = min_t(size_t, len - done, PAGE_SIZE - offset);
-		size_t n = copy_page_to_iter(ring->pages[at >> PAGE_SHIFT], offset, part,
-					     &msg->msg_iter);
+		/* The bytes: splice() before Linux 6.5 would take the page, which is not ours. */
+		size_t n = copy_to_iter(page_address(ring->pages[at >> PAGE_SHIFT]) + offset,
+					part, &msg->msg_iter);
 
 		done += n;
 		if (n < part)
@@ -135,6 +136,9 @@ static ssize_t xsock_rx_some(struct sock *sk, struct xsock_ring *ring, struct ms
 		case -EALREADY:
 			break;
 		case -EFAULT:
+			/* No room in a pipe, or no memory for it: nothing to be paged in. */
+			if (!user_backed_iter(&msg->msg_iter))
+				return n;
 			part = min_t(size_t, want->len - want->copied, PAGE_SIZE);
 			if (fault_in_iov_iter_writeable(&msg->msg_iter, part) == part)
 				return n;

@@ -5,6 +5,9 @@
  * has not moved (checkpoint). So a platform device is what gets us called; PM
  * notifiers are not called on this path.
  *
+ * Our works are frozen with the processes: no interrupt may be given back after .freeze,
+ * while the kernel suspends and resumes them all.
+ *
  * .freeze must not wait for anything that xenstore or a process has to do, and lets
  * no foreign mapping survive: a PV guest could not be saved with one, a PVH guest
  * would keep a hole. Own grants that a peer still maps are ended when we are back,
@@ -26,7 +29,7 @@ static int xsock_freeze(struct device *dev)
 	unsigned int flags = memalloc_noio_save();
 
 	xsock_detach_all(XSOCK_REASON_SUSPEND);
-	xsock_linger_kick(XSOCK_FREEZE_MS);
+	xsock_linger_frozen(XSOCK_FREEZE_MS);
 	xsock_forget_domid();
 	memalloc_noio_restore(flags);
 	return 0;

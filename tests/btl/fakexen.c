@@ -671,6 +671,9 @@ ssize_t __wrap_recv(int fd, void *buf, size_t n, int flags)
 		memcpy(buf, r->pages + 2 * PAGE + from, part);
 		memcpy((char *)buf + part, r->pages + 2 * PAGE, (size_t)got - part);
 		__atomic_store_n(&rx_page(r)->cons, cons + (uint64_t)got, __ATOMIC_RELEASE);
+		/* At once, as with the module: who counts on a later look is to find out. */
+		if (r->signalled && !readable(r))
+			signal_change(r);
 	} else if (state & XSOCK_TX_REVOKED) {
 		got = fail(ENETRESET);
 	} else if (!state) {

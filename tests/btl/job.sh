@@ -3,7 +3,7 @@
 # after lib.sh, in the build root, below "installed".
 # SPDX-License-Identifier: BSD-3-Clause
 #
-# With GUESTS=1 the job is in two guests, as far as Open MPI can tell.
+# With GUESTS=1 the job is in two guests, as far as Open MPI can tell. It is over $BTL (xs,self).
 
 programs=/src/build/$SUITE/mpi
 ctl=/src/build/$SUITE/userlib/xs-btlctl
@@ -18,7 +18,7 @@ begin()
 	rm -f /tmp/stop
 	: > "$job"
 	# shellcheck disable=SC2086 # a list
-	timeout -k 5 100 mpirun "${where[@]}" -np "$ranks" --mca btl xs,self ${OPTIONS:-} \
+	timeout -k 5 100 mpirun "${where[@]}" -np "$ranks" --mca btl "${BTL:-xs,self}" ${OPTIONS:-} \
 		"${PROGRAM:-$programs/suite}" --until /tmp/stop "$@" > "$job" 2>&1 &
 	mpirun=$!
 	eventually 20 "$SUITE: the job runs" passed 1

@@ -2,7 +2,7 @@
 # Proves: dom0 and a guest's module agree through xenstore on quiesce, release and the host's identity, whatever is written there.
 # Lab: hosts=1 guests=2 type=all suite=all
 # Check: none
-# Limit: 300
+# Limit: 500
 # SPDX-License-Identifier: BSD-3-Clause
 
 . "$(dirname "$0")/../lib.sh"
@@ -129,6 +129,20 @@ eventually 10 "held once more" node_is answer "81 quiesced"
 lab ssh h1 "xenstore-rm /local/domain/$domid/data/xensocket/request"
 eventually 10 "without a request it runs" held nobody
 
+# A process of the guest's writes all the time.
+# shellcheck disable=SC2016 # expanded in the guest
+lab ssh g1 'n=1000
+	while [ "$n" -lt 1200 ]; do
+		xenstore-write data/xensocket/request "quiesce $n 60" data/xensocket/host "$n"
+		xenstore-write data/xensocket/request "release $n" data/xensocket/answer "$n"
+		n=$((n + 1))
+	done' || fail "the guest cannot write"
+eventually 20 "then it runs" held nobody
+set_node request "quiesce 82 60"
+eventually 10 "and obeys the next" node_is answer "82 quiesced"
+set_node request "release 82"
+eventually 10 "... and the one after it" node_is answer "82 running"
+
 id=$(lab ssh h1 xs-hostid)
 check_equal "the host's identity is always the same" "$id" "$(lab ssh h1 xs-hostid)"
 check "dom0 tells it" lab ssh h1 xs-hostid --publish
@@ -148,6 +162,19 @@ lab ssh g1 'kill $(cat /tmp/watcher); while pgrep -x xsctl > /dev/null; do sleep
 check_equal "which is one change" 1 "$(lab ssh g1 "grep -c '^epoch $epoch ' /tmp/changes")"
 check_module_leaves g1
 check_equal "without module, no word of it" "" "$(node version)$(node answer)"
+
+# What a guest writes there is read by a shell in dom0.
+# shellcheck disable=SC2016 # nobody is to expand them
+for word in '$(touch /tmp/taken)' '`touch /tmp/taken`' '; touch /tmp/taken' '"; touch /tmp/taken' '*' -n \
+	'1 quiesced' "$(printf '%01000d' 0)"; do
+	printf '%s\n' "$word" | lab ssh g1 'read -r word
+		xenstore-write -- data/xensocket/version "$word" &&
+		xenstore-write -- data/xensocket/answer "$word"' || fail "the guest cannot write '$word'"
+	lab ssh h1 "rm -f /tmp/taken"
+	fails 3 "nothing has been done" "xs-migrate --wait 1 --require -s false g1 h9"
+	check "dom0 has not obeyed" lab ssh h1 "[ ! -e /tmp/taken ]"
+done
+lab ssh h1 "xenstore-rm /local/domain/$domid/data/xensocket"
 
 type=$(lab ssh h1 "xl list -l g1" | sed -n 's/.*"type": "\(pvh\|pv\)".*/\1/p' | head -n 1)
 lab destroy g1

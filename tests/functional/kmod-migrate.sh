@@ -8,20 +8,6 @@
 . "$(dirname "$0")/../lib.sh"
 . "$(dirname "$0")/../kmod.sh"
 
-# libtest_apart: an upgrade between the guests says at both ends that they are not on
-# one host, and leaves the TCP connection as it was.
-libtest_apart()
-{
-	local port=$((7000 + RANDOM % 1000)) server status=0
-	lab push "$TOP/build/$SUITE/xen/libtest" g1:/root || return
-	lab push "$TOP/build/$SUITE/xen/libtest" g2:/root || return
-	lab ssh g2 "timeout $((100 * SLOW)) /root/libtest serve $port apart" &
-	server=$!
-	lab ssh g1 "timeout $((100 * SLOW)) /root/libtest run 10.77.1.2 $port apart" || status=$?
-	wait "$server" || status=$?
-	return "$status"
-}
-
 push_kmod g1 g2
 busy_begin $ENETRESET $ENETRESET
 check "xl migrate of g1 to h2" lab migrate g1 h2

@@ -27,15 +27,24 @@ both()
 	check "... and so it is in g2" wait "${pids[1]}"
 }
 
-# Room for a compiler.
+# Room for a compiler. What the host has built is only the MPI program.
+build
 check "guest g1" lab create g1 --mem 640
 check "guest g2" lab create g2 --mem 640
 for guest in g1 g2; do
-	lab push "$TOP/kmod" "$TOP/userlib" "$guest:/root/xensocket" || fail "cannot copy to $guest"
+	lab push "$TOP/Makefile" "$TOP/kmod" "$TOP/userlib" "$TOP/btl_xs" "$guest:/root/xensocket" ||
+		fail "cannot copy to $guest"
+	lab push "$TOP/build/$SUITE/mpi/ring" "$guest:/usr/local/bin" || fail "cannot copy to $guest"
 done
 both "make -C kmod"
 both "insmod build/kmod/xensocket.ko"
-both "make -C userlib install"
+both "make install"
+
+in_readme "mpirun --mca btl xs,self --host GUEST,GUEST PROGRAM"
+out=$(lab ssh mpi@g1 mpirun --mca btl xs,self --host g1,g2 ring --rounds 50 2>&1) || fail "$out"
+check_equal "an MPI program's messages are right" "RING OK rounds=50 messages=100" \
+	"$(sed -n 's/\(RING OK .*\) bytes=.*/\1/p' <<< "$out")"
+check "... and went over rings" grep -a -q '\<xs_frags=[1-9]' <<< "$out"
 
 in_readme "xscat -l DOMID < data"
 in_readme "xscat OFFER > data"

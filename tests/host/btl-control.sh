@@ -22,4 +22,8 @@ for SUITE in ${SUITES:-trixie bookworm}; do
 		fail "$SUITE: commands"
 	GUESTS=1 lab chroot tests/btl/installed tests/btl "/src/build/$SUITE/btl-fake" tests/btl/control ||
 		fail "$SUITE: commands over guests"
+	memory=sm
+	[ "$SUITE" != bookworm ] || memory=vader
+	BTL=xs,$memory,self lab chroot tests/btl/installed tests/btl "/src/build/$SUITE/btl-fake" \
+		tests/btl/control || fail "$SUITE: commands beside shared memory"
 done

@@ -25,6 +25,20 @@ ends()
 	pass "$SUITE: $1: the job ends"
 }
 
+# Programs that leave MPI_T open, as the suite, do not have all taken apart by MPI_Finalize.
+# taken_apart TEXT BTLS COMMAND...: below COMMAND one that does not use it ends well.
+taken_apart()
+{
+	local text="$SUITE: $1" btl=$2
+	shift 2
+	status=0
+	out=$(lab chroot tests/btl/installed btl_xs "/src/build/$SUITE/btl" "$@" timeout 100 \
+		mpirun --oversubscribe -np 2 --mca btl "$btl" "$programs/bare" 2>&1) || status=$?
+	[ "$status" = 0 ] || printf '%s\n' "$out"
+	check_equal "$text: MPI_Finalize" 0 "$status"
+	check "$text: it has done something" grep -a -q '^BARE OK' <<< "$out"
+}
+
 for SUITE in ${SUITES:-trixie bookworm}; do
 	export SUITE
 	prepare
@@ -45,6 +59,12 @@ for SUITE in ${SUITES:-trixie bookworm}; do
 		"$programs/suite" spawn
 	BTL=xs,tcp,$memory,self suite "tcp named beside xs" btl-fake 4 "$programs/suite" random flood
 	[ "$(total xs_frags)" -gt 0 ] || fail "$SUITE: xs was not used beside tcp"
+	unset GUESTS
+	taken_apart "xs alone" xs,self env
+	taken_apart "tcp beside it" xs,tcp,self env
+	taken_apart "tcp before it" xs,tcp,self tests/btl/tcp-first
+	taken_apart "shared memory beside it" "xs,$memory,self" env
+	export GUESTS=1
 	INTERFACES=net0,net1 suite "two networks" btl 4 --mca btl_base_verbose 30 \
 		"$programs/suite" sizes random flood
 	check "$SUITE: both have been used" grep -a -q 'connect() to 10\.77\.1\.1.* completed' <<< "$out"

@@ -18,6 +18,9 @@ for SUITE in ${SUITES:-trixie bookworm}; do
 	check "$SUITE: ompi_info shows the component" grep -q 'parameter "btl_xs_ring_size"' <<< "$info"
 
 	suite "known traffic is counted" btl 2 "$programs/suite" counters
+	job btl 3 "$programs/early"
+	check_equal "$SUITE: who asked before MPI_Init is told how many values there are" \
+		"3 EARLY values=3 written=3" "$(grep -a '^EARLY' <<< "$out" | uniq -c | sed 's/^ *//')"
 	suite "one-sided communication over TCP" btl 3 "${onesided[@]}" "$programs/suite" onesided
 
 	suite "rings" btl-fake 3 "$programs/suite"
@@ -51,6 +54,8 @@ for SUITE in ${SUITES:-trixie bookworm}; do
 	[ "$vain" -lt "$(total xs_frags)" ] ||
 		fail "$SUITE: $(total xs_frags) fragments, but asked $vain times in vain"
 	pass "$SUITE: asked $vain times in vain, for $(total xs_frags) fragments"
+	FAKEXEN_PV=1 suite "... and comes back for what it has read" btl-fake 2 "$programs/suite" \
+		--path xs burst
 
 	FAKEXEN_LATE_MS=500 suite "the module is loaded when the job runs" btl-fake 2 "$programs/suite" \
 		--seconds 3 random

@@ -11,7 +11,7 @@
  * how long the random cases go on (0: a fixed number of rounds). With --until all begins
  * again, with other contents, until rank 0 finds the file. --corrupt damages one byte in
  * each case that sends any, so that the check can be seen to find it. --path is the one on which
- * the case "counters" waits to be. What the component has counted is said at the end:
+ * the cases "counters" and "burst" wait to be. What the component has counted is said at the end:
  * "COUNTERS rank N: NAME=VALUE ...".
  */
 #include <fcntl.h>
@@ -835,6 +835,54 @@ static void case_quit(void)
 	end_early(quit);
 }
 
+/* Until both of two ranks send over the wanted path. */
+static void wait_for_path(int peer)
+{
+	char path[COUNTERS_NAME];
+	int there = 0;
+
+	while (!there) {
+		int here = !strcmp(counters_path(&counters, peer, path), wanted_path);
+
+		MPI_Allreduce(&here, &there, 1, MPI_INT, MPI_MIN, WORLD);
+		usleep(1000);
+	}
+}
+
+/*
+ * Many small messages that have all come before the receiver looks, and nothing behind them: who
+ * takes some of them must come back for the others by himself.
+ */
+static void case_burst(void)
+{
+	enum { ROUNDS = 20, EACH = 400 };
+	int peer = rank ^ 1, round, i;
+	uint64_t value;
+
+	if (size != 2)
+		bad("is for two ranks");
+	wait_for_path(peer);
+	for (round = 0; round < ROUNDS; round++) {
+		if (!rank) {
+			for (i = 0; i < EACH; i++) {
+				value = mix(pass) + (uint64_t)(round * EACH + i);
+				MPI_Send(&value, 1, MPI_UINT64_T, 1, 20, WORLD);
+			}
+			MPI_Recv(&value, 1, MPI_UINT64_T, 1, 20, WORLD, MPI_STATUS_IGNORE);
+			continue;
+		}
+		usleep(20000);
+		for (i = 0; i < EACH; i++) {
+			MPI_Recv(&value, 1, MPI_UINT64_T, 0, 20, WORLD, MPI_STATUS_IGNORE);
+			if (value != mix(pass) + (uint64_t)(round * EACH + i))
+				bad("round %d: message %d is not the next one", round, i);
+			messages++;
+			bytes += sizeof(value);
+		}
+		MPI_Send(&value, 1, MPI_UINT64_T, 0, 20, WORLD);
+	}
+}
+
 /* Known traffic, and what is counted for it. */
 static void case_counters(void)
 {
@@ -842,17 +890,12 @@ static void case_counters(void)
 	static unsigned char data[LONG];
 	MPI_Request requests[COUNT];
 	char path[COUNTERS_NAME];
-	int peer = rank ^ 1, there = 0, i;
+	int peer = rank ^ 1, i;
 	uint64_t small, larger, full;
 
 	if (size != 2)
 		bad("is for two ranks");
-	while (!there) {
-		int here = !strcmp(counters_path(&counters, peer, path), wanted_path);
-
-		MPI_Allreduce(&here, &there, 1, MPI_INT, MPI_MIN, WORLD);
-		usleep(1000);
-	}
+	wait_for_path(peer);
 	if (strcmp(counters_path(&counters, rank, path), "none"))
 		bad("path to itself: %s", path);
 	full = counters_get(&counters, "ring_full");
@@ -1060,6 +1103,7 @@ static const struct {
 	{ "threads", case_threads, true },
 	{ "spawn", case_spawn, true },
 	{ "counters", case_counters, true },
+	{ "burst", case_burst, true },
 	{ "hold", case_hold, true },
 	{ "silent", case_silent, true },
 	{ "abort", case_abort, true },

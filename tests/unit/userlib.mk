@@ -3,10 +3,10 @@
 
 TOP := ../..
 OUT ?= $(TOP)/build/unit
-NAMES := offer upgrade
+NAMES := gates offer upgrade
 LIB := $(TOP)/userlib
-SOURCES := $(wildcard $(LIB)/src/*.c)
-HEADERS := tap.h $(wildcard $(LIB)/src/*.h $(LIB)/include/*.h $(LIB)/include/xensocket/*.h) \
+SOURCES := $(wildcard $(LIB)/src/*.c) $(LIB)/job/gates.c
+HEADERS := tap.h $(LIB)/job/job.h $(wildcard $(LIB)/src/*.h $(LIB)/include/*.h $(LIB)/include/xensocket/*.h) \
 	$(TOP)/kmod/ring.h $(TOP)/kmod/uapi/xensocket.h
 WARN := -Wall -Wextra -Werror -Wshadow -std=gnu11 -D_GNU_SOURCE
 PROGRAMS = $(foreach kind,$(KINDS),$(NAMES:%=$(OUT)/lib_%.$(kind)))

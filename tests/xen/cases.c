@@ -77,6 +77,47 @@ static void b_stream(void)
 	check(!close(fd));
 }
 
+/* More than a pipe holds lies in the ring, and begins in the middle of a page. */
+#define SPLICE_RING	(128 * 1024)
+#define SPLICE_AT	100
+#define SPLICE_QUEUED	70000
+
+static void a_splice(void)
+{
+	int fd = xs_pair(SPLICE_RING);
+
+	stream_out(fd, MIB, 5000);
+	check(!close(fd));
+}
+
+static void b_splice(void)
+{
+	static uint8_t data[65536];
+	int fd = xs_pair(0), lowat = SPLICE_QUEUED, one = 1, p[2];
+	uint64_t offset = SPLICE_AT;
+	ssize_t n;
+
+	check(!pipe2(p, O_NONBLOCK | O_CLOEXEC));
+	same(recv(fd, data, SPLICE_AT, MSG_WAITALL), SPLICE_AT);
+	check(!wrong(data, SPLICE_AT, 0));
+	check(!setsockopt(fd, SOL_SOCKET, SO_RCVLOWAT, &lowat, sizeof(lowat)));
+	check(poll_bits(fd, POLLIN, 20000) & POLLIN);
+	check(!setsockopt(fd, SOL_SOCKET, SO_RCVLOWAT, &one, sizeof(one)));
+	while ((n = splice(fd, NULL, p[1], NULL, sizeof(data), 0)) > 0) {
+		/* What has been read may be written again before the pipe is read. */
+		usleep(1000);
+		if (!same(read(p[0], data, sizeof(data)), n) ||
+		    !same(wrong(data, n, offset), 0))
+			break;
+		offset += n;
+	}
+	same(n, 0);
+	same(offset, MIB);
+	close(p[0]);
+	close(p[1]);
+	check(!close(fd));
+}
+
 static const int sizes[] = { 4096, 8192, 65536, MIB, 16 * MIB };
 
 static void a_sizes(void)
@@ -1209,6 +1250,7 @@ static void busy(void)
 
 const struct test_case cases[] = {
 	{ .name = "stream", .says = "8 MiB in random pieces, by position, end of file", .a = a_stream, .b = b_stream },
+	{ .name = "splice", .says = "1 MiB through a pipe, by position", .a = a_splice, .b = b_splice },
 	{ .name = "sizes", .says = "rings of 4 KiB to 16 MiB", .a = a_sizes, .b = b_sizes },
 	{ .name = "nonblock", .says = "EAGAIN, exact filling, poll bits, SIOCINQ, SIOCOUTQ", .a = a_nonblock, .b = b_nonblock },
 	{ .name = "peek", .says = "MSG_PEEK, MSG_WAITALL, MSG_DONTWAIT, SO_RCVLOWAT", .a = a_peek, .b = b_peek },
@@ -1224,6 +1266,7 @@ const struct test_case cases[] = {
 	{ .name = "quiesce", .says = "quiesce and release at either end", .a = a_quiesce, .b = b_quiesce },
 	{ .name = "killed", .says = "SIGKILL of either end", .a = a_killed, .b = b_killed },
 	{ .name = "+busy", .says = "busy sockets while something happens to a domain", .a = busy, .b = busy },
+	{ .name = "+callfuzz", .says = "random system calls in both guests at once", .a = callfuzz, .b = callfuzz },
 	{ .name = "+faults", .says = "each allocation fails once", .a = a_faults, .b = b_faults },
 	{ .name = 0 },
 };

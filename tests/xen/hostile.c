@@ -694,6 +694,65 @@ static void b_ended(void)
 	bait_drop(&b);
 }
 
+/* ---- what else is on the pages that are shared ---- */
+
+#define SHARED_ROUNDS	4
+#define SECRET		0x5e
+
+/*
+ * Leaves pages full of secrets to whoever gets them next. Debian's kernel zeroes each page that
+ * it hands out (init_on_alloc): there only what is written later would be seen, with the debug
+ * kernel also what has been there before.
+ */
+static void a_shared(void)
+{
+	size_t len = 32 << 20;
+	uint8_t *memory;
+	int fd;
+
+	for (int k = 0; k < SHARED_ROUNDS; k++) {
+		memory = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		check(memory != MAP_FAILED);
+		memset(memory, SECRET, len);
+		check(!munmap(memory, len));
+		fd = xs_transmitter(65536 << k % 3);
+		xs_offer(fd);
+		sync_ends();
+		close(fd);
+		sync_ends();
+	}
+}
+
+/* Bytes that are not zero. */
+static size_t more_than_zero(const void *memory, size_t from, size_t to)
+{
+	const uint8_t *bytes = memory;
+	size_t n = 0;
+
+	for (; from < to; from++)
+		n += bytes[from] != 0;
+	return n;
+}
+
+static void b_shared(void)
+{
+	size_t page = XSOCK_PAGE_SIZE, refs = offsetof(struct xsock_head, refs);
+	struct prey p;
+
+	for (int k = 0; k < SHARED_ROUNDS; k++) {
+		take_offer(&p, STAGE_MAPPED);
+		same(p.size, 65536 << k % 3);
+		same(more_than_zero(&p.head, offsetof(struct xsock_head, taken), refs), 0);
+		same(more_than_zero(&p.head, refs + p.head.data_pages * sizeof(uint32_t), page), 0);
+		same(more_than_zero(p.tx, offsetof(struct xsock_tx_page, pad0), page), 0);
+		same(more_than_zero(p.rx, 0, page), 0);
+		same(more_than_zero(p.data, 0, p.size), 0);
+		prey_drop(&p);
+		sync_ends();
+		sync_ends();
+	}
+}
+
 /* ---- the same pages in several offers, and an offer taken twice ---- */
 
 #define REUSED 4
@@ -1312,6 +1371,7 @@ const struct test_case hostile_cases[] = {
 	{ .name = "tx_chosen", .says = "a transmitter with indices out of range", .a = a_tx_chosen, .b = b_tx_chosen },
 	{ .name = "tx_scribble", .says = "a transmitter that scribbles", .a = a_tx_scribble, .b = b_tx_scribble },
 	{ .name = "ended", .says = "references that end meanwhile", .a = a_ended, .b = b_ended },
+	{ .name = "shared", .says = "what else is on the pages of an offer", .a = a_shared, .b = b_shared },
 	{ .name = "reused", .says = "pages in several offers", .a = a_reused, .b = b_reused },
 	{ .name = "flood", .says = "events without end, beside honest traffic", .a = a_flood, .b = b_flood },
 	{ .name = "halfway", .says = "death in each step of the handshake", .a = a_halfway, .b = b_halfway },

@@ -535,6 +535,7 @@ static int usage(void)
 		"                                            than AF_UNIX\n"
 		"XSOCK_MIB at end A: how much each bulk case moves, default %d\n"
 		"XSOCK_ROUNDS at end A: how often random hostile cases begin anew, default 1\n"
+		"XSOCK_SEED, XSOCK_CALLS at end A: of +callfuzz, calls of each thread\n"
 		"XSOCK_SLOW at both ends: times as much time for everything\n",
 		MIB_DEFAULT);
 	return 2;

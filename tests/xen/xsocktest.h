@@ -153,4 +153,7 @@ void oracle_differences(const struct test_case *list);
 void a_faults(void);
 void b_faults(void);
 
+/* callfuzz.c */
+void callfuzz(void);
+
 #endif

@@ -4,7 +4,12 @@
  *
  *	peer serve ADDRESS PORT DELAY		one connection, accepted after DELAY s: says
  *						"hello" first, then echoes to the end
+ *	peer deny ADDRESS PORT 0		listens, and does not when it says "ready"; waits for the
+ *						end of its standard input
  *	peer call ADDRESS PORT BYTES [now]	calls it; now: without waiting. Checks the echo.
+ *						PEER_BOUND, PEER_EPOLL: see below
+ *	peer pour ADDRESS PORT BYTES		calls it; sends so many bytes, each when there may be an
+ *						echo of the one before, which it does not want to read
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -15,6 +20,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -51,6 +58,25 @@ static void looks_like_tcp(int fd, const struct addrinfo *wanted)
 	check(!getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &on, &len) && on == IPPROTO_TCP, "SO_PROTOCOL");
 }
 
+static void keeps_flags(int fd, int nonblocking)
+{
+	check(!(fcntl(fd, F_GETFL) & O_NONBLOCK) == !nonblocking, "flags");
+}
+
+/* PEER_FILES=N: so many descriptors may be added to those that there are. */
+static void limit_files(void)
+{
+	const char *more = getenv("PEER_FILES");
+	struct rlimit files;
+	int next = dup(STDIN_FILENO);
+
+	close(next);
+	if (more && !getrlimit(RLIMIT_NOFILE, &files)) {
+		files.rlim_cur = (rlim_t)(next + atoi(more));
+		check(!setrlimit(RLIMIT_NOFILE, &files), "limit");
+	}
+}
+
 static int serve(struct addrinfo *to, int delay)
 {
 	int s = socket(to->ai_family, SOCK_STREAM, 0), on = 1, fd;
@@ -62,15 +88,31 @@ static int serve(struct addrinfo *to, int delay)
 	puts("ready");
 	fflush(stdout);
 	sleep((unsigned int)delay);
-	fd = accept(s, NULL, NULL);
+	limit_files();
+	fd = accept4(s, NULL, NULL, SOCK_NONBLOCK);
 	check(fd >= 0, "accept");
+	keeps_flags(fd, 1);
+	fcntl(fd, F_SETFL, 0);
 	to->ai_flags = 0;
 	looks_like_tcp(fd, to);
 	check(write(fd, "hello", 5) == 5, "write");
+	/* Who does not want the echo may close. */
 	while ((n = read(fd, bytes, sizeof(bytes))) > 0)
-		check(send(fd, bytes, (size_t)n, 0) == n, "send");
+		check(send(fd, bytes, (size_t)n, MSG_NOSIGNAL) == n || errno == EPIPE, "send");
 	check(!n, "read");
 	return 0;
+}
+
+static int deny(struct addrinfo *to)
+{
+	int s = socket(to->ai_family, SOCK_STREAM, 0);
+	char byte;
+
+	check(!bind(s, to->ai_addr, to->ai_addrlen) && !listen(s, 5), "listen");
+	close(s);
+	puts("ready");
+	fflush(stdout);
+	return read(STDIN_FILENO, &byte, 1) != 0;
 }
 
 static unsigned char byte_at(long offset)
@@ -78,16 +120,45 @@ static unsigned char byte_at(long offset)
 	return (unsigned char)(offset * 7 + offset / 251);
 }
 
+/* PEER_BOUND: to this machine's address, and to a port when it is connected. */
+static void bind_early(int fd)
+{
+	struct sockaddr_in own = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	int on = 1;
+
+	if (getenv("PEER_BOUND"))
+		check(!setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof(on)) &&
+		      !bind(fd, (struct sockaddr *)&own, sizeof(own)), "bind");
+}
+
+/* PEER_EPOLL: an epoll descriptor that knows the socket before it is connected, or -1. */
+static int watch_early(int fd)
+{
+	struct epoll_event event = { .events = EPOLLIN };
+	int epfd = getenv("PEER_EPOLL") ? epoll_create1(0) : -1;
+
+	if (epfd >= 0)
+		check(!epoll_ctl(epfd, EPOLL_CTL_ADD, fd, &event), "epoll_ctl");
+	return epfd;
+}
+
 static int call(struct addrinfo *to, long bytes, int now)
 {
 	int fd = socket(to->ai_family, SOCK_STREAM | (now ? SOCK_NONBLOCK : 0), 0);
 	struct pollfd pfd = { .fd = fd, .events = POLLOUT };
 	long sent = 0, received = -5;
+	int epfd = watch_early(fd);
+	struct epoll_event event;
 	unsigned char buffer[7001];
 	ssize_t n;
 
+	bind_early(fd);
 	check(!connect(fd, to->ai_addr, to->ai_addrlen) || errno == EINPROGRESS, "connect");
 	check(poll(&pfd, 1, 10000) == 1 && pfd.revents == POLLOUT, "poll");
+	/* The "hello". */
+	if (epfd >= 0)
+		check(epoll_wait(epfd, &event, 1, 10000) == 1 && event.events == EPOLLIN, "epoll_wait");
+	keeps_flags(fd, now);
 	to->ai_flags = 1;
 	looks_like_tcp(fd, to);
 	if (now)
@@ -117,6 +188,21 @@ static int call(struct addrinfo *to, long bytes, int now)
 	return 0;
 }
 
+static int pour(struct addrinfo *to, long bytes)
+{
+	int fd = socket(to->ai_family, SOCK_STREAM, 0);
+	char hello[5];
+
+	check(!connect(fd, to->ai_addr, to->ai_addrlen), "connect");
+	check(recv(fd, hello, 5, MSG_WAITALL) == 5 && !shutdown(fd, SHUT_RD), "hello");
+	while (bytes--) {
+		check(send(fd, "x", 1, MSG_NOSIGNAL) == 1, "send");
+		usleep(20000);
+	}
+	close(fd);
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICHOST }, *to;
@@ -125,5 +211,9 @@ int main(int argc, char **argv)
 		return 2;
 	if (!strcmp(argv[1], "serve"))
 		return serve(to, atoi(argv[4]));
+	if (!strcmp(argv[1], "deny"))
+		return deny(to);
+	if (!strcmp(argv[1], "pour"))
+		return pour(to, atol(argv[4]));
 	return call(to, atol(argv[4]), argc > 5);
 }

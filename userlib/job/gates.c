@@ -12,6 +12,8 @@
 
 #define SOCKETS		"/proc/net/unix"
 #define NAME		"btl-xs."
+/* More than a rank ever says without an end of line. */
+#define LINE_MAX_BYTES	(1 << 20)
 
 struct gate gates[GATES];
 int gate_count;
@@ -160,6 +162,9 @@ bool gate_fill(struct gate *g)
 
 	if (n <= 0)
 		return n < 0 && (errno == EAGAIN || errno == EINTR);
+	/* For root any user may play a rank. */
+	if (g->length > LINE_MAX_BYTES)
+		return false;
 	text = realloc(g->text, g->length + (size_t)n + 1);
 	if (!text)
 		fail("answer", ENOMEM);
@@ -170,9 +175,10 @@ bool gate_fill(struct gate *g)
 	return true;
 }
 
+/* The ranks' words are printable; what is not is not for a terminal. */
 char *gate_line(struct gate *g)
 {
-	char *end = g->length ? memchr(g->text, '\n', g->length) : NULL, *line;
+	char *end = g->length ? memchr(g->text, '\n', g->length) : NULL, *line, *c;
 
 	if (!end)
 		return NULL;
@@ -180,6 +186,9 @@ char *gate_line(struct gate *g)
 	line = strdup(g->text);
 	if (!line)
 		fail("answer", ENOMEM);
+	for (c = line; *c; c++)
+		if ((unsigned char)*c < ' ' || *c == 127)
+			*c = '?';
 	g->length -= (size_t)(end + 1 - g->text);
 	memmove(g->text, end + 1, g->length);
 	return line;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Between a program and the C library: see run.h. Nothing is kept here, so that fork(),
- * dup(), exec and threads need no care; whatever fails leaves the program with TCP.
+ * Between a program and the C library: see run.h. Nothing is kept here but where the real
+ * functions are, so that fork(), dup(), exec and threads need no care; whatever fails leaves
+ * the program with TCP.
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -10,20 +11,51 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/time.h>
 #include <unistd.h>
 
 #include "run.h"
 
 #define PUBLIC __attribute__((visibility("default")))
-#define REAL(function) ((__typeof__(&function))real(#function))
+#define REAL(function) ((__typeof__(&function))real(&at.function, #function))
 
 /* How long the helper may think, in s: beyond all of its own limits. */
 #define PATIENCE 30
 
-static void *real(const char *name)
+/* The functions that are here, in the C library. */
+static struct {
+	void *accept, *accept4, *connect, *epoll_ctl, *getpeername, *getsockname, *getsockopt, *listen,
+		*setsockopt;
+} at;
+
+/*
+ * Asked for once: dlsym() takes a lock, which a child of a program with threads may find taken
+ * for ever, and loses what dlerror() would have said.
+ */
+static void *real(void **place, const char *name)
 {
-	return dlsym(RTLD_NEXT, name);
+	void *function = __atomic_load_n(place, __ATOMIC_RELAXED);
+
+	if (!function) {
+		function = dlsym(RTLD_NEXT, name);
+		__atomic_store_n(place, function, __ATOMIC_RELAXED);
+	}
+	return function;
+}
+
+/* Other libraries' constructors may have come before. */
+static void __attribute__((constructor)) find(void)
+{
+	real(&at.accept, "accept");
+	real(&at.accept4, "accept4");
+	real(&at.connect, "connect");
+	real(&at.epoll_ctl, "epoll_ctl");
+	real(&at.getpeername, "getpeername");
+	real(&at.getsockname, "getsockname");
+	real(&at.getsockopt, "getsockopt");
+	real(&at.listen, "listen");
+	real(&at.setsockopt, "setsockopt");
 }
 
 static int option(int fd, int level, int name)
@@ -60,6 +92,15 @@ static bool is_moved(int fd, struct run_name *name)
 	return moved;
 }
 
+/* Is it our user's helper, or did somebody else take its address when it had gone? */
+static bool is_ours(int s)
+{
+	struct ucred user;
+	socklen_t len = sizeof(user);
+
+	return !REAL(getsockopt)(s, SOL_SOCKET, SO_PEERCRED, &user, &len) && user.uid == geteuid();
+}
+
 /* Asks the helper about a socket. Returns the one to use instead, or -1. */
 static int ask(enum run_kind kind, int fd, const struct sockaddr_in6 *peer)
 {
@@ -78,7 +119,7 @@ static int ask(enum run_kind kind, int fd, const struct sockaddr_in6 *peer)
 	struct timeval patience = { .tv_sec = PATIENCE };
 	const char *helper = getenv(RUN_ENV);
 	struct cmsghdr *cmsg = CMSG_FIRSTHDR(&message);
-	int s, moved = -1;
+	int s, place = -1, moved = -1;
 	ssize_t n;
 
 	if (!helper || strlen(helper) >= sizeof(address.sun_path) - 1)
@@ -94,10 +135,22 @@ static int ask(enum run_kind kind, int fd, const struct sockaddr_in6 *peer)
 	cmsg->cmsg_len = CMSG_LEN(sizeof(int));
 	memcpy(CMSG_DATA(cmsg), &fd, sizeof(int));
 	if (REAL(setsockopt)(s, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)) ||
+	    REAL(setsockopt)(s, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience)) ||
 	    REAL(connect)(s, (struct sockaddr *)&address,
 			  (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + strlen(helper))) ||
-	    sendmsg(s, &message, MSG_NOSIGNAL) != sizeof(request))
+	    !is_ours(s))
 		goto out;
+	/* A socket that comes and finds no place is lost, and the connection with it. */
+	place = fcntl(s, F_DUPFD_CLOEXEC, 0);
+	if (place < 0 || sendmsg(s, &message, MSG_NOSIGNAL) != sizeof(request))
+		goto out;
+	do
+		n = recv(s, &answer, sizeof(answer), MSG_PEEK);
+	while (n < 0 && errno == EINTR);
+	if (n != sizeof(answer))
+		goto out;
+	close(place);
+	place = -1;
 	iov = (struct iovec){ &answer, sizeof(answer) };
 	message.msg_controllen = sizeof(control);
 	do
@@ -107,6 +160,8 @@ static int ask(enum run_kind kind, int fd, const struct sockaddr_in6 *peer)
 	if (n == sizeof(answer) && answer.moved && cmsg && cmsg->cmsg_type == SCM_RIGHTS)
 		memcpy(&moved, CMSG_DATA(cmsg), sizeof(int));
 out:
+	if (place >= 0)
+		close(place);
 	close(s);
 	return moved;
 }
@@ -151,10 +206,37 @@ PUBLIC int listen(int fd, int backlog)
 	return result;
 }
 
-PUBLIC int connect(int fd, const struct sockaddr *address, socklen_t len)
+static int tcp_state(int fd)
 {
 	struct tcp_info info;
 	socklen_t size = sizeof(info);
+
+	return REAL(getsockopt)(fd, IPPROTO_TCP, TCP_INFO, &info, &size) ? -1 : info.tcpi_state;
+}
+
+/*
+ * A socket that epoll knows cannot be replaced: epoll would go on with the one that it was given,
+ * which the helper keeps. So that it stays on TCP, this is noted where all copies of the
+ * descriptor have it, in an option of the socket that changes nothing by itself. (A program that
+ * sets it wants MSG_ZEROCOPY, which TCP alone has.)
+ */
+PUBLIC int epoll_ctl(int epfd, int op, int fd, struct epoll_event *event)
+{
+	int saved = errno, on = 1;
+
+	if (op == EPOLL_CTL_ADD && is_tcp(fd) && tcp_state(fd) == TCP_CLOSE)
+		REAL(setsockopt)(fd, SOL_SOCKET, SO_ZEROCOPY, &on, sizeof(on));
+	errno = saved;
+	return REAL(epoll_ctl)(epfd, op, fd, event);
+}
+
+static bool stays(int fd)
+{
+	return option(fd, SOL_SOCKET, SO_ZEROCOPY) == 1;
+}
+
+PUBLIC int connect(int fd, const struct sockaddr *address, socklen_t len)
+{
 	struct sockaddr_in6 peer;
 	struct run_name name;
 	int saved = errno;
@@ -166,8 +248,8 @@ PUBLIC int connect(int fd, const struct sockaddr *address, socklen_t len)
 			return -1;
 		}
 		/* It might be asked again, while it is under way. */
-		if (is_tcp(fd) && !REAL(getsockopt)(fd, IPPROTO_TCP, TCP_INFO, &info, &size) &&
-		    info.tcpi_state == TCP_CLOSE && replace(fd, ask(RUN_CONNECT, fd, &peer))) {
+		if (is_tcp(fd) && tcp_state(fd) == TCP_CLOSE && !stays(fd) &&
+		    replace(fd, ask(RUN_CONNECT, fd, &peer))) {
 			errno = saved;
 			return 0;
 		}

@@ -10,7 +10,6 @@
  * were lost, and the connection ends.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -171,6 +170,7 @@ static void outward(struct work *work)
 static ssize_t carry(struct work *work, int fd, char *bytes, uint64_t *counter)
 {
 	struct pollfd pfd[2] = { { .fd = fd, .events = POLLIN }, { .fd = work->pump.app } };
+	bool wanted = true;
 	ssize_t n;
 
 	for (;;) {
@@ -185,8 +185,8 @@ static ssize_t carry(struct work *work, int fd, char *bytes, uint64_t *counter)
 		if (n <= 0)
 			return n;
 		*counter += (size_t)n;
-		if (!run_send(work->pump.app, bytes, (size_t)n))
-			break;
+		/* A program that only reads no more may still have something to say. */
+		wanted = wanted && run_send(work->pump.app, bytes, (size_t)n);
 	}
 	errno = EPIPE;
 	return -1;
@@ -283,8 +283,6 @@ int run_pump_start(const struct run_pump *from, int family)
 		goto failed;
 	for (int i = 0; i < 2; i++)
 		setsockopt(pair[i], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
-	/* The program's flags were for the program. */
-	fcntl(pump->tcp, F_SETFL, fcntl(pump->tcp, F_GETFL) & ~O_NONBLOCK);
 	work->threads = 1;
 	count++;
 	if (run_thread(outward_thread, work))

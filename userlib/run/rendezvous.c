@@ -22,6 +22,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -37,6 +38,10 @@
 #define CALL_MS		1000
 #define ANSWER_MS	5000
 #define ACCEPT_MS	2000
+/* ... and until a client that says nothing any more is given up: beyond all of its own. */
+#define GIVE_UP_MS	60000
+/* So many calls are answered at once. Who has to wait for that stays on TCP. */
+#define CALLS_MAX	256
 /* How long, in s, somebody who would not is left alone. */
 #define REFUSED_S	30
 
@@ -127,6 +132,7 @@ struct pending {
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct pending *pendings;
 static uint8_t listens[65536 / 8];
+static atomic_int calls;
 
 static bool pending_remove(struct pending *pending)
 {
@@ -171,7 +177,7 @@ static void *serve(void *argument)
 		pendings = &pending;
 		pthread_mutex_unlock(&lock);
 		if (side_send(pending.side, YES, 0, NULL))
-			side_receive(pending.side, &message, -1);
+			side_receive(pending.side, &message, GIVE_UP_MS);
 		else
 			message.kind = 0;
 		pthread_mutex_lock(&lock);
@@ -186,6 +192,7 @@ static void *serve(void *argument)
 	}
 out:
 	close(pending.side);
+	calls--;
 	return NULL;
 }
 
@@ -194,11 +201,19 @@ static void *answer_calls(void *argument)
 	int listener = (int)(intptr_t)argument, fd;
 
 	for (;;) {
+		while (calls >= CALLS_MAX)
+			usleep(10000);
 		fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
-		if (fd >= 0 && !run_thread(serve, (void *)(intptr_t)fd))
+		if (fd < 0) {
+			if (errno != EINTR && errno != ECONNABORTED)
+				usleep(100000);
+			continue;
+		}
+		calls++;
+		if (!run_thread(serve, (void *)(intptr_t)fd)) {
 			close(fd);
-		else if (fd < 0 && errno != EINTR && errno != ECONNABORTED)
-			usleep(100000);
+			calls--;
+		}
 	}
 	return NULL;
 }
@@ -235,9 +250,18 @@ void run_listen(int fd)
 	run_say("port %u: who asks at port %u gets xensockets", port, ntohs(own.sin6_port));
 }
 
+/* Has the client's helper gone, whom serve() has not missed yet? */
+static bool gone(int side)
+{
+	char byte;
+	ssize_t n = recv(side, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+
+	return !n || (n < 0 && errno != EAGAIN && errno != EINTR);
+}
+
 int run_accept(int fd)
 {
-	struct run_pump pump = { .tcp = fd, .side = -1 };
+	struct run_pump pump = { .side = -1 };
 	struct pending *pending;
 	int moved;
 
@@ -247,16 +271,17 @@ int run_accept(int fd)
 	for (pending = pendings; pending; pending = pending->next)
 		if (pending->port == pump.name.own.sin6_port &&
 		    pending->client.sin6_port == pump.name.peer.sin6_port &&
-		    same_address(&pending->client.sin6_addr, &pump.name.peer.sin6_addr))
+		    same_address(&pending->client.sin6_addr, &pump.name.peer.sin6_addr) &&
+		    !gone(pending->side))
 			break;
-	if (!pending) {
+	pump.tcp = pending ? fcntl(fd, F_DUPFD_CLOEXEC, 0) : -1;
+	if (pump.tcp < 0) {
 		pthread_mutex_unlock(&lock);
 		return -1;
 	}
 	pending_remove(pending);
 	pending->taken = true;
 	pump.xs = pending->xs;
-	pump.tcp = fcntl(fd, F_DUPFD_CLOEXEC, 0);
 	moved = run_pump_start(&pump, family_of(fd));
 	side_send(pending->side, moved < 0 ? PLAIN : TAKEN, 0, NULL);
 	pthread_mutex_unlock(&lock);
@@ -338,13 +363,21 @@ static bool loopback(const struct in6_addr *address)
 		 (address->s6_addr[12] == 127 || !address->s6_addr[12]));
 }
 
+/* As if nobody had called: the program's own connect() is to find out what there is. */
+static void forget_call(int fd)
+{
+	struct sockaddr nobody = { .sa_family = AF_UNSPEC };
+
+	connect(fd, &nobody, sizeof(nobody));
+}
+
 int run_connect(int fd, const struct sockaddr_in6 *peer)
 {
-	struct run_pump pump = { .side = -1, .xs = { -1, -1 }, .name.peer = *peer };
+	struct run_pump pump = { .side = -1, .xs = { -1, -1 }, .tcp = -1, .name.peer = *peer };
 	struct sockaddr_in6 there = *peer, own, bound;
 	struct sockaddr_storage address;
 	struct side_message message;
-	int family = family_of(fd), err, moved;
+	int family = family_of(fd), off = 0, err, moved;
 	socklen_t len;
 
 	/* Within one domain, or without the module, there is nothing to be asked. */
@@ -381,19 +414,27 @@ int run_connect(int fd, const struct sockaddr_in6 *peer)
 	if (!bound.sin6_port) {
 		own.sin6_port = 0;
 		len = run_sockaddr(&address, &own, family);
+		setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &off, sizeof(off));
 		if (bind(fd, (struct sockaddr *)&address, len) || !names(fd, &bound, NULL))
 			goto failed;
 	}
-	if (!side_send(pump.side, MAIN, bound.sin6_port, NULL) ||
-	    side_receive(pump.side, &message, ANSWER_MS) != YES ||
-	    !call(fd, peer, family, ANSWER_MS) || !names(fd, &pump.name.own, NULL))
-		goto failed;
 	pump.tcp = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	if (pump.tcp < 0 || !side_send(pump.side, MAIN, bound.sin6_port, NULL) ||
+	    side_receive(pump.side, &message, ANSWER_MS) != YES)
+		goto failed;
+	if (!call(fd, peer, family, ANSWER_MS) || !names(fd, &pump.name.own, NULL)) {
+		forget_call(fd);
+		goto failed;
+	}
 	moved = run_pump_start(&pump, family);
 	if (moved >= 0)
 		run_say("connected: %s: xensockets", run_text(peer));
+	else
+		forget_call(fd);
 	return moved;
 failed:
+	if (pump.tcp >= 0)
+		close(pump.tcp);
 	close(pump.side);
 	if (pump.xs.tx >= 0) {
 		close(pump.xs.tx);

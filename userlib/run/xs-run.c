@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -211,19 +212,46 @@ static bool same_user(int s)
 	return !getsockopt(s, SOL_SOCKET, SO_PEERCRED, &user, &len) && user.uid == geteuid();
 }
 
+/* A connection needs five descriptors here, and one of the program's. */
+static void many_files(void)
+{
+	struct rlimit files;
+
+	if (!getrlimit(RLIMIT_NOFILE, &files)) {
+		files.rlim_cur = files.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &files);
+	}
+}
+
 /* Until nobody has the pipe open, and nothing is left to be carried. */
 static void __attribute__((noreturn)) help(int listener, int alive)
 {
 	struct pollfd pfd[2] = { { .fd = listener, .events = POLLIN }, { .fd = alive } };
-	int s;
+	int s, spare = dup(alive);
 
 	signal(SIGPIPE, SIG_IGN);
+	/* Meant for the program, by who tells all processes of a service: what it has written goes on. */
+	signal(SIGHUP, SIG_IGN);
+	signal(SIGINT, SIG_IGN);
+	signal(SIGTERM, SIG_IGN);
+	many_files();
 	while (poll(pfd, 2, -1) >= 0 || errno == EINTR) {
 		if (pfd[1].revents)
 			break;
 		s = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
-		if (s >= 0 && (!same_user(s) || !run_thread(answer_question, (void *)(intptr_t)s)))
+		if (s >= 0) {
+			if (!same_user(s) || !run_thread(answer_question, (void *)(intptr_t)s))
+				close(s);
+		} else if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED) {
+			/* No descriptor: who has asked is told so, rather than left to wait. */
+			close(spare);
+			s = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
 			close(s);
+			spare = dup(alive);
+			/* Somebody else was faster. */
+			if (s < 0)
+				usleep(10000);
+		}
 	}
 	close(listener);
 	while (run_pumps())
@@ -269,11 +297,35 @@ static void preload(void)
 	free(value);
 }
 
+/*
+ * Of what is open, the helper has two descriptors, standard error, and /dev/null for the rest:
+ * a lock or a pipe of the caller's it would hold longer than the program.
+ */
+static void become_helper(int listener, int alive)
+{
+	int null;
+
+	/* First out of the way of the places that they are to have. */
+	listener = fcntl(listener, F_DUPFD, 5);
+	alive = fcntl(alive, F_DUPFD, 5);
+	null = fcntl(open("/dev/null", O_RDWR), F_DUPFD, 5);
+	if (listener < 0 || alive < 0 || null < 0 || setsid() < 0 || chdir("/"))
+		_exit(1);
+	dup2(null, STDIN_FILENO);
+	dup2(null, STDOUT_FILENO);
+	if (!verbose)
+		dup2(null, STDERR_FILENO);
+	dup2(listener, 3);
+	dup2(alive, 4);
+	close_range(5, ~0U, 0);
+	help(3, 4);
+}
+
 /* Starts the helper; returns the descriptor that keeps it alive. */
 static int start(void)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	int listener, alive[2], null;
+	int listener, alive[2], status;
 	uint64_t random[2];
 	char name[48];
 	pid_t child;
@@ -299,18 +351,10 @@ static int start(void)
 		child = fork();
 		if (child)
 			_exit(child < 0);
-		setsid();
 		close(alive[1]);
-		null = open("/dev/null", O_RDWR | O_CLOEXEC);
-		dup2(null, STDIN_FILENO);
-		dup2(null, STDOUT_FILENO);
-		if (!verbose)
-			dup2(null, STDERR_FILENO);
-		if (chdir("/"))
-			_exit(1);
-		help(listener, alive[0]);
+		become_helper(listener, alive[0]);
 	}
-	while (waitpid(child, &null, 0) < 0 && errno == EINTR)
+	while (waitpid(child, &status, 0) < 0 && errno == EINTR)
 		;
 	if (setenv(RUN_ENV, name, 1))
 		die("environment");

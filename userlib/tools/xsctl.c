@@ -212,18 +212,24 @@ static int do_release(void)
 
 static int do_watch(void)
 {
+	char line[128], said[sizeof(line)] = "";
 	struct xsock_status status;
-	int ctl = control(false);
+	int ctl = control(false), n;
 
 	for (;;) {
 		read_status(ctl, &status);
-		printf("epoch %llu %s", (unsigned long long)status.epoch, state_name(&status));
+		n = snprintf(line, sizeof(line), "epoch %llu %s", (unsigned long long)status.epoch,
+			     state_name(&status));
 		if (status.state == XSOCK_CTL_QUIESCED && status.lingering)
-			printf(" lingering %u", status.lingering);
-		putchar('\n');
-		/* At once, also into a pipe; and not for a reader that has left. */
-		if (fflush(stdout))
-			fail("standard output", -errno);
+			snprintf(line + n, sizeof(line) - n, " lingering %u", status.lingering);
+		/* What has changed need not be what is said here. */
+		if (strcmp(line, said)) {
+			puts(line);
+			strcpy(said, line);
+			/* At once, also into a pipe; and not for a reader that has left. */
+			if (fflush(stdout))
+				fail("standard output", -errno);
+		}
 		while (!wait_change(ctl, -1))
 			;
 	}
