@@ -92,6 +92,7 @@ static void __attribute__((destructor)) tell(void)
 int __real_connect(int fd, const struct sockaddr *addr, socklen_t length);
 int __real_bind(int fd, const struct sockaddr *addr, socklen_t length);
 int __real_getsockopt(int fd, int level, int name, void *value, socklen_t *length);
+int __real_setsockopt(int fd, int level, int name, const void *value, socklen_t length);
 int __real_open(const char *path, int flags, ...);
 int __real_close(int fd);
 ssize_t __real_read(int fd, void *buf, size_t n);
@@ -472,11 +473,14 @@ int __wrap_socket(int domain, int type, int protocol)
 
 int __wrap_setsockopt(int fd, int level, int name, const void *value, socklen_t length)
 {
-	size_t want = (size_t)*(const int *)value, size = XSOCK_RING_MIN;
+	size_t want, size = XSOCK_RING_MIN;
 	struct ring *r = ring_of(fd);
 
-	if (!r || level != SOL_XEN || name != XSOCK_SO_RING || length != sizeof(int))
+	if (!r)
+		return __real_setsockopt(fd, level, name, value, length);
+	if (level != SOL_XEN || name != XSOCK_SO_RING || length != sizeof(int))
 		return fail(EINVAL);
+	want = (size_t)*(const int *)value;
 	while (size < want)
 		size *= 2;
 	r->size = size;
