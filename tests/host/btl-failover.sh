@@ -85,6 +85,6 @@ for SUITE in ${SUITES:-trixie bookworm}; do
 
 	lost "cut for good" "wall 2" --mca btl_xs_failover 4
 	# Nothing is mended then; tcp does not always say so, and a job may also hang.
-	CUT="any 1" job btl 2 --mca btl_xs_failover 0 "$programs/suite" --seconds 60 random
+	CUT="any 1" JOB_LIMIT=40 job btl 2 --mca btl_xs_failover 0 "$programs/suite" --seconds 10 random
 	check "$SUITE: cut, and not to be mended: status $status" [ "$status" != 0 ]
 done
