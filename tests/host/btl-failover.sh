@@ -8,12 +8,15 @@
 . "$(dirname "$0")/../lib.sh"
 . "$(dirname "$0")/../btl-host.sh"
 
-# cut_suite TEXT COMPONENT RANKS ARGUMENT...: as suite, with connections that are cut as CUT says.
+# cut_suite TEXT COMPONENT RANKS ARGUMENT...: as suite, with connections that are cut as CUT says, and
+# until that is done, however long it takes here.
 cut_suite()
 {
-	suite "$@"
+	local text=$1 component=$2 ranks=$3
+	shift 3
+	JOB_LIMIT=300 suite "$text" "$component" "$ranks" "$@"
 	CUTS=$(sed -n 's/^CUTS \([0-9]*\)$/\1/p' <<< "$out")
-	[ "${CUTS:-0}" -gt 0 ] || fail "$SUITE: $1: nothing was cut"
+	[ "${CUTS:-0}" -gt 0 ] || fail "$SUITE: $text: nothing was cut"
 	positive reconnects
 	echo "# $CUTS ends cut, $(total reconnects) reconnects, $(total repeated) repeated"
 }
@@ -41,50 +44,49 @@ for SUITE in ${SUITES:-trixie bookworm}; do
 	export SUITE
 	prepare
 
+	# Again and again, until enough has been cut.
+	go=("$programs/suite" --seconds 1 --until /tmp/cut-enough)
 	# Sockets that have room for little are cut in the middle of a frame.
 	little=(--mca btl_tcp_sndbuf 8192 --mca btl_tcp_rcvbuf 8192)
-	export CUT="any 0.3"
-	cut_suite "TCP alone" btl 2 "$programs/suite" --seconds 6 random
+	export CUT="any 0.3 15"
+	cut_suite "TCP alone" btl 2 "${go[@]}" random
 	positive repeated
-	CUT="near 0.2" cut_suite "... the accepting ends" btl 2 "$programs/suite" --seconds 4 flood sizes random
-	CUT="far 0.2" cut_suite "... the connecting ends" btl 2 "$programs/suite" --seconds 4 flood sizes random
-	CUT="reject 2" cut_suite "... of which only the sender hears" btl 2 "$programs/suite" \
-		--seconds 12 random
-	cut_suite "... in the middle of frames" btl 2 "${little[@]}" "$programs/suite" --seconds 5 random
+	CUT="near 0.2 15" cut_suite "... the accepting ends" btl 2 "${go[@]}" flood sizes random
+	CUT="far 0.2 15" cut_suite "... the connecting ends" btl 2 "${go[@]}" flood sizes random
+	CUT="reject 2 4" cut_suite "... of which only the sender hears" btl 2 "${go[@]}" random
+	cut_suite "... in the middle of frames" btl 2 "${little[@]}" "${go[@]}" random
 	positive repeated
-	cut_suite "... of two connections for each pair" btl 2 --mca btl_tcp_links 2 "$programs/suite" \
-		--seconds 5 random
+	cut_suite "... of two connections for each pair" btl 2 --mca btl_tcp_links 2 "${go[@]}" random
 	# With Open MPI 4.1 nothing is mended under threads.
 	[ "$SUITE" = bookworm ] ||
-		cut_suite "... under threads" btl 2 "$programs/suite" --seconds 4 threads random
-	CUT="drop 2" cut_suite "... and there is no way for a while" btl 2 --mca btl_xs_failover 30 \
-		"$programs/suite" --seconds 30 random
-	CUT="stop 2" cut_suite "... while processes are stopped" btl 2 --mca btl_xs_failover 4 \
-		"$programs/suite" --seconds 14 random
-	cut_suite "... between four, with collectives" btl 4 "$programs/suite" --seconds 5 random collectives
+		cut_suite "... under threads" btl 2 "${go[@]}" threads random
+	CUT="drop 2 1" cut_suite "... and there is no way for a while" btl 2 --mca btl_xs_failover 30 \
+		"${go[@]}" random
+	CUT="stop 2 1" cut_suite "... while processes are stopped" btl 2 --mca btl_xs_failover 4 \
+		"${go[@]}" random
+	cut_suite "... between four, with collectives" btl 4 "${go[@]}" random collectives
 	cut_suite "rings, and the wire changes each third fragment" btl-fake 3 \
-		--mca btl_xs_debug_flip 3 "$programs/suite" --seconds 5 random
+		--mca btl_xs_debug_flip 3 "${go[@]}" random
 	positive xs_frags tcp_frags repeated
-	FAKEXEN_EPOCH_MS=40 cut_suite "rings that come and go" btl-fake 3 "$programs/suite" --seconds 5 \
-		random
+	FAKEXEN_EPOCH_MS=40 cut_suite "rings that come and go" btl-fake 3 "${go[@]}" random
 	positive xs_frags fallbacks
 	FAKEXEN_EPOCH_MS=15 cut_suite "... in the middle of frames" btl-fake 2 "${little[@]}" \
-		"$programs/suite" --seconds 5 random
+		"${go[@]}" random
 	positive xs_frags resent repeated
 	if [ "$SUITE" != bookworm ]; then
 		FAKEXEN_EPOCH_MS=40 cut_suite "... under threads" btl-fake 2 --mca btl_xs_debug_flip 3 \
-			"$programs/suite" --seconds 4 threads random
+			"${go[@]}" threads random
 		positive xs_frags tcp_frags
 	fi
 	unset CUT
 
-	CUT="any 0.2" suite "cut while all goes over rings" btl-fake 2 "$programs/suite" --seconds 5 random
+	CUT="any 0.2 0" suite "cut while all goes over rings" btl-fake 2 "$programs/suite" --seconds 5 random
 
-	CUT="any 0.3" lab chroot tests/btl/installed btl_xs "/src/build/$SUITE/btl" tests/btl/mended ||
+	CUT="any 0.3 0" lab chroot tests/btl/installed btl_xs "/src/build/$SUITE/btl" tests/btl/mended ||
 		fail "$SUITE: events"
 
-	lost "cut for good" "wall 2" --mca btl_xs_failover 4
+	lost "cut for good" "wall 2 0" --mca btl_xs_failover 4
 	# Nothing is mended then; tcp does not always say so, and a job may also hang.
-	CUT="any 1" JOB_LIMIT=40 job btl 2 --mca btl_xs_failover 0 "$programs/suite" --seconds 10 random
+	CUT="any 1 0" JOB_LIMIT=40 job btl 2 --mca btl_xs_failover 0 "$programs/suite" --seconds 10 random
 	check "$SUITE: cut, and not to be mended: status $status" [ "$status" != 0 ]
 done
