@@ -61,6 +61,9 @@ static inline bool mca_btl_xs_compat_late(void)
     return 0 >= opal_initialized;
 }
 
+/* btl_xs_failover if the user does not say */
+#    define MCA_BTL_XS_COMPAT_FAILOVER 60
+
 /* Can connections be made again while other threads are in MPI? */
 static inline bool mca_btl_xs_compat_mends_with_threads(void)
 {
@@ -125,6 +128,12 @@ static inline bool mca_btl_xs_compat_late(void)
 {
     return false;
 }
+
+/*
+ * Jobs with this tcp whose connections were cut again and again have hung, or crashed: only for
+ * who asks for it.
+ */
+#    define MCA_BTL_XS_COMPAT_FAILOVER 0
 
 /* One break in a hundred or so was the end of all progress. */
 static inline bool mca_btl_xs_compat_mends_with_threads(void)
