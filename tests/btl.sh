@@ -45,7 +45,7 @@ run_job()
 job()
 {
 	status=0
-	out=$(run_job "$@") || status=$?
+	out=$(run_job "$@" | tr -d "\0") || status=$?
 	grep -a -E '^(SUITE|RING)|signal|[a-z]_frags=|->' <<< "$out"
 	[ "$status" = 0 ] || printf '%s\n' "$out"
 }
@@ -67,7 +67,7 @@ job_begin()
 	JOB_LIMIT=$((3000 * SLOW)) run_job "$@" --until /tmp/stop > "$JOB" &
 	mpirun=$!
 	trap job_leave EXIT
-	eventually 120 "the job runs" job_passed 0
+	eventually 400 "the job runs" job_passed 0
 }
 
 # job_leave: what the job has said, if the test fails.
