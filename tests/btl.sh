@@ -11,7 +11,7 @@ push_btl()
 	for guest in "$@"; do
 		lab push "$built/btl/mca_btl_xs.so" "$MODULE" "$TOP/btl_xs/component-path" \
 			"$guest:/root" || fail "cannot copy to $guest"
-		lab push "$built/mpi/ring" "$built/mpi/suite" "$guest:/usr/local/bin" ||
+		lab push "$built/mpi/ring" "$built/mpi/suite" "$built/mpi/leave" "$guest:/usr/local/bin" ||
 			fail "cannot copy to $guest"
 		lab push "$TOP/btl_xs/help-mpi-btl-xs.txt" "$guest:/usr/share/openmpi" ||
 			fail "cannot copy to $guest"
