@@ -1,7 +1,7 @@
 #!/bin/bash
 # Proves: between guests, too, an MPI job has threads, new processes, one-sided communication, long messages, full rings, commands, and ends as it should, early or with messages under way.
 # Lab: hosts=1 guests=2 type=all suite=all
-# Check: none
+# Check: trixie-pvh
 # Limit: 1500
 # SPDX-License-Identifier: BSD-3-Clause
 

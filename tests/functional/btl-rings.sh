@@ -1,8 +1,8 @@
 #!/bin/bash
 # Proves: an MPI job over xs finds that its guests share a host, moves to xensockets and delivers everything.
 # Lab: hosts=1 guests=2 type=all suite=all
-# Check: none
-# Limit: 600
+# Check: trixie-pv bookworm-pvh
+# Limit: 900
 # SPDX-License-Identifier: BSD-3-Clause
 
 . "$(dirname "$0")/../lib.sh"
