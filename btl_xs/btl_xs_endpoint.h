@@ -39,6 +39,7 @@ struct mca_btl_base_endpoint_t {
     bool lost; /**< a TCP connection has failed, which has been said */
     bool quiet;    /**< nothing is sent to it any more: it has left, or we are leaving */
     bool released; /**< nothing more comes from it: it has said BYE, or BYE_TOO */
+    unsigned int users; /**< how often the layer above has asked for it and not given it back */
     unsigned int added; /**< mca_btl_xs_progress_calls() when the layer above asked for it */
     bool declined; /**< the layer above has another way to it */
 

@@ -23,6 +23,7 @@ static int mca_btl_xs_add_procs(mca_btl_base_module_t *btl, size_t nprocs, opal_
         if (NULL == peers[i]) {
             continue;
         }
+        peers[i]->users++;
         peers[i]->added = mca_btl_xs_progress_calls();
         if (NULL != reachable) {
             rc = opal_bitmap_set_bit(reachable, (int) i);
@@ -57,14 +58,18 @@ static int mca_btl_xs_del_procs(mca_btl_base_module_t *btl, size_t nprocs, opal_
                                 mca_btl_xs_endpoint_t **peers)
 {
     for (size_t i = 0; i < nprocs; i++) {
-        if (NULL != peers[i]) {
+        /*
+         * Where a frame of a process came before Open MPI knew of the process, it has two of that
+         * one, and both have asked for the same peer.
+         */
+        if (NULL != peers[i] && 0 == --peers[i]->users) {
             peers[i]->declined = mca_btl_xs_declined(peers[i]);
             if (!peers[i]->declined && procs[i]->proc_name.jobid == OPAL_PROC_MY_NAME.jobid) {
                 mca_btl_xs_leave();
             }
             mca_btl_xs_endpoint_put(peers[i]);
-            peers[i] = NULL;
         }
+        peers[i] = NULL;
     }
     return OPAL_SUCCESS;
 }
