@@ -76,7 +76,17 @@ passes "threads" suite threads
 over xs
 passes "one-sided communication" "${onesided[@]}" suite onesided
 over xs
-passes "new processes" suite spawn
+# With new processes in several guests Open MPI itself fails, over TCP alone as well: 4.1.4's ranks do
+# not find each other in MPI_Init, and 5.0.7's mpirun is killed by its own heap every other time.
+if [ "$SUITE" != bookworm ]; then
+	for try in 1 2 3 4 5 6; do
+		job g1,g2 2 suite spawn
+		check_equal "new processes, try $try: nothing is wrong" "" "$(grep -a 'SUITE BAD' <<< "$out")"
+		! grep -a -q '^SUITE done 1' <<< "$out" || break
+	done
+	check "new processes" grep -a -q '^SUITE ok spawn ' <<< "$out"
+	over xs
+fi
 passes "peers are held on TCP and released" suite hold
 
 passes "the smallest ring" --mca btl_xs_ring_size 4096 suite --size 65536 random flood
