@@ -48,7 +48,7 @@ verify()
 }
 
 # Its messages and paths are the component's: none has been renamed, and no path added, on one side only.
-names=$(sed -n 's/^mtype = { \(.*\) };.*/\1/p' "$TOP/tests/model/switch.pml" | tr -s ', ' '\n\n')
+names=$(sed -n 's/^mtype = { \(.*\) };.*/\1/p' "$TOP/tests/model/switch.pml" | tr -s ', ' '\n')
 check "the model has names" [ "$(wc -w <<< "$names")" -ge 10 ]
 for name in $names; do
 	grep -q -w -e "MCA_BTL_XS_$name" -e "MCA_BTL_XS_PATH_$name" "$TOP"/btl_xs/btl_xs_{wire,path,endpoint}.h ||
