@@ -1,7 +1,7 @@
 #!/bin/bash
 # Proves: an MPI job over xs finds that its guests share a host, moves to xensockets and delivers everything.
 # Lab: hosts=1 guests=2 type=all suite=all
-# Check: trixie-pv bookworm-pvh
+# Check: bookworm-pv
 # Limit: 900
 # SPDX-License-Identifier: BSD-3-Clause
 
