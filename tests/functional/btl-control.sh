@@ -65,9 +65,9 @@ check_equal "another user is refused" 5 "$status"
 # A second each, for a minute, from either guest.
 end=$((SECONDS + 60)) rounds=0
 while [ "$SECONDS" -lt "$end" ]; do
-	ctl g1 0 --wait 30 hold
+	ctl g1 0 --wait 60 hold
 	sleep 1
-	ctl g2 0 release
+	ctl g2 0 --wait 60 release
 	sleep 1
 	rounds=$((rounds + 1))
 done
