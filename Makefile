@@ -10,8 +10,8 @@ LAB = tests/lab/lab
 
 help:
 	@echo 'make demo        MPI over TCP and xensockets between two Xen guests, and a live migration'
-	@echo 'make check       all tests (TESTS=PATTERN selects, SUITES="trixie bookworm")'
-	@echo 'make check-full  ... and those too long for each day'
+	@echo 'make check       the tests, in a short selection (TESTS=PATTERN selects, SUITES="trixie bookworm")'
+	@echo 'make check-full  all tests, for hours'
 	@echo 'make check-debug the module in guests with a debug kernel (KASAN, lockdep, kmemleak; for hours)'
 	@echo 'make check-host  the tests that need no Xen'
 	@echo 'make check-model the model of the switch between TCP and rings, larger than in check'
@@ -81,7 +81,7 @@ check-model: deps
 	@FULL=1 TESTS=host-model tests/run host
 
 check-migration: deps
-	@FULL=1 TESTS="$${TESTS:-btl-migrate-* btl-oneway-* btl-switch-* btl-save-* btl-cancel-* btl-three-* btl-reload-* dom0-*}" tests/run lab
+	@FULL=1 TESTS="$${TESTS:-btl-migrate-* btl-oneway-* btl-switch-* btl-save-* btl-cancel-* btl-three-* btl-stranger-* btl-reload-* btl-control-* dom0-*}" tests/run lab
 
 check-lab: deps
 	@tests/run lab

@@ -63,7 +63,7 @@ struct mca_btl_xs_component_t {
     size_t window;             /**< bytes for a peer that are taken over at once */
     unsigned int failover;     /**< seconds that a broken TCP connection is tried to be mended */
     int progress;              /**< mca_btl_xs_progress_t */
-    unsigned int debug_flip;   /**< change the wire each so many fragments */
+    unsigned int debug_flip;   /**< choose the wire anew each so many fragments */
     unsigned int debug_revoke; /**< give the ring up each so many fragments */
     int hold;                  /**< keep all peers on TCP; can be changed at any time */
     bool syslog;               /**< events go there, too */

@@ -158,8 +158,8 @@ static int mca_btl_xs_component_register(void)
                      MCA_BASE_VAR_TYPE_INT, OPAL_INFO_LVL_9, &mca_btl_xs_component.free_list_inc);
     mca_btl_xs_component.debug_flip = 0;
     mca_btl_xs_param("debug_flip",
-                     "For tests: while there is shared memory, change between it and TCP each so "
-                     "many fragments (default: 0, never)",
+                     "For tests: while there is shared memory, choose at random between it and TCP, anew "
+                     "for each so many fragments (default: 0, never)",
                      MCA_BASE_VAR_TYPE_UNSIGNED_INT, OPAL_INFO_LVL_9,
                      &mca_btl_xs_component.debug_flip);
     mca_btl_xs_component.debug_revoke = 0;

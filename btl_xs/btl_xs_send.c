@@ -5,6 +5,19 @@
 #include "btl_xs_progress.h"
 #include "btl_xs_receive.h"
 
+/*
+ * For tests: whether the next fragment goes by ring, decided at random for each so many, but
+ * in each run in the same way.
+ */
+static bool mca_btl_xs_send_flipped(const mca_btl_xs_endpoint_t *endpoint)
+{
+    uint64_t group = endpoint->tx_next / mca_btl_xs_component.debug_flip + 1;
+
+    group *= 0x9e3779b97f4a7c15u;
+    group = (group ^ (group >> 32)) * 0xd6e8feb86659fd93u;
+    return 0 == group >> 63;
+}
+
 /* The wire of the next fragment. */
 static bool mca_btl_xs_send_by_ring(mca_btl_xs_endpoint_t *endpoint, size_t size)
 {
@@ -13,7 +26,7 @@ static bool mca_btl_xs_send_by_ring(mca_btl_xs_endpoint_t *endpoint, size_t size
         return false;
     }
     return OPAL_LIKELY(0 == mca_btl_xs_component.debug_flip)
-           || 0 == (endpoint->tx_next / mca_btl_xs_component.debug_flip) % 2;
+           || mca_btl_xs_send_flipped(endpoint);
 }
 
 /* The next fragment is on the ring, except its data, at @hdr + 1. */

@@ -20,12 +20,12 @@ netpipe_table()
 {
 	paste "$1" "$2" | awk '
 		BEGIN {
-			printf "%10s %28s %28s\n", "", "half a round trip [us]", "bandwidth [MB/s]"
-			printf "%10s %14s %13s %14s %13s\n", "bytes", "tcp", "xs", "tcp", "xs"
+			printf "%10s %36s %28s\n", "", "half a round trip [us]      ", "bandwidth [MB/s]"
+			printf "%10s %14s %13s %7s %14s %13s\n", "bytes", "tcp", "xs", "tcp/xs", "tcp", "xs"
 		}
 		$1 != $4 { print "the sizes differ"; exit 1 }
 		{
-			printf "%10d %14.1f %13.1f %14.3f %13.3f\n", $1, $3 * 1e6, $6 * 1e6,
+			printf "%10d %14.1f %13.1f %7.1f %14.3f %13.3f\n", $1, $3 * 1e6, $6 * 1e6, $3 / $6,
 				$1 / $3 / 1e6, $1 / $6 / 1e6
 		}'
 }

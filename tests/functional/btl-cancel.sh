@@ -1,6 +1,6 @@
 #!/bin/bash
 # Proves: migrations that fail, or are cut off before or after the guest is suspended, leave its job at work where it was, and on rings.
-# Lab: hosts=2 guests=2 type=pvh suite=trixie
+# Lab: hosts=2 guests=2 type=pvh suite=all
 # Check: none
 # Limit: 1800
 # SPDX-License-Identifier: BSD-3-Clause
@@ -62,11 +62,15 @@ check_equal "no direction left its ring" 0 "$(turns | grep -c ' resync ')"
 job_goes_on "the job goes on"
 fails "xs-migrate --require --wait 60 -s false g2 h2"
 eventually 30 "released, both directions are back on rings" returned 1
+job_goes_on "the job goes on"
 fails "xs-migrate --require --wait 60 -s /root/cut g2 h2"
-eventually 30 "released, both directions are back on rings" returned 2
+eventually 30 "released, both directions are back on rings once more" returned 2
 job_goes_on "the job goes on"
 fails "xl migrate -s /root/cut-late g2 h2"
 eventually 30 "resumed where it was, both directions are back on rings" returned 3
 job_goes_on "the job goes on"
 apart lab migrate g2 h2
+ended=$(stays)
 job_end g1
+check_stays "$ended" xs 8 10
+check_stays "$ended" tcp 6 0

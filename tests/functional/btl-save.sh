@@ -35,4 +35,7 @@ lab ssh h1 rm /var/lib/xen/g1.save
 again 2 "restored after a quiesce"
 check "xl save -c: g2 goes on where it was" lab ssh h1 xl save -c g2 /dev/null
 again 3 "after a checkpoint"
+ended=$(stays)
 job_end g1
+check_stays "$ended" xs 6 10
+check_stays "$ended" tcp 6 1

@@ -1,6 +1,6 @@
 #!/bin/bash
 # Proves: a migration in the middle of the switch to a ring, of the guest that offers one or of the guest that is offered one, leaves the job on TCP and able to switch again.
-# Lab: hosts=2 guests=2 type=pvh suite=trixie
+# Lab: hosts=2 guests=2 type=pvh suite=all
 # Check: none
 # Limit: 1800
 # SPDX-License-Identifier: BSD-3-Clause
@@ -60,4 +60,8 @@ rank g2 CONT
 eventually 30 "both directions are on TCP" on_path 2 tcp
 job_goes_on "the job goes on"
 together lab migrate g2 h1
+ended=$(stays)
 job_end g1
+# The first time it left, nobody was on a ring yet.
+check_stays "$ended" xs 2 10
+check_stays "$ended" tcp 2 10

@@ -1,6 +1,6 @@
 #!/bin/bash
 # Proves: of three guests of a job one leaves the host, to where it gets another's number; only its own traffic changes to TCP. When the others follow, both at once, all are on rings.
-# Lab: hosts=2 guests=3 type=pvh suite=trixie
+# Lab: hosts=2 guests=3 type=pvh suite=all
 # Check: none
 # Limit: 1800
 # SPDX-License-Identifier: BSD-3-Clause
@@ -33,4 +33,7 @@ check "g2 follows" lab ssh h1 xl migrate -s /usr/lib/lab/migrate-send g2 h2
 check "so does g1, meanwhile" wait $migration
 eventually 60 "all six directions use rings again" on_path 6 xs
 job_goes_on "the job goes on"
+ended=$(stays)
 job_end g1
+check_stays "$ended" xs 6 1
+check_stays "$ended" tcp 6 1

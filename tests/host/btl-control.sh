@@ -1,8 +1,7 @@
 #!/bin/bash
 # Proves: paths of a running job can be held on TCP and released, from inside and by command, and nothing is lost.
 # Lab: none
-# Check: none
-# Limit: 300
+# Limit: 600
 # SPDX-License-Identifier: BSD-3-Clause
 
 . "$(dirname "$0")/../lib.sh"

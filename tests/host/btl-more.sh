@@ -25,7 +25,7 @@ for SUITE in ${SUITES:-trixie bookworm}; do
 
 	suite "rings" btl-fake 3 "$programs/suite"
 	positive xs_frags switches
-	suite "the wire changes each third fragment" btl-fake 4 --mca btl_xs_debug_flip 3 "$programs/suite"
+	suite "the wire is chosen anew for each three fragments" btl-fake 4 --mca btl_xs_debug_flip 3 "$programs/suite"
 	positive xs_frags tcp_frags
 	suite "each 20th fragment is the last of its ring" btl-fake 2 --mca btl_xs_debug_revoke 20 \
 		"$programs/suite" random flood

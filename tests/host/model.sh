@@ -47,6 +47,18 @@ verify()
 		"$(grep 'switch.pml:[0-9]*, state' "$name" | grep -v '"-end-"')"
 }
 
+# Its messages and paths are the component's: none has been renamed, and no path added, on one side only.
+names=$(sed -n 's/^mtype = { \(.*\) };.*/\1/p' "$TOP/tests/model/switch.pml" | tr -s ', ' '\n')
+check "the model has names" [ "$(wc -w <<< "$names")" -ge 10 ]
+for name in $names; do
+	grep -q -w -e "MCA_BTL_XS_$name" -e "MCA_BTL_XS_PATH_$name" "$TOP"/btl_xs/btl_xs_{wire,path,endpoint}.h ||
+		fail "the component knows no $name"
+done
+pass "the component has the model's names"
+check_equal "the model has the component's paths" "" \
+	"$(sed -n 's/^ *MCA_BTL_XS_PATH_\([A-Z]*\)\>.*/\1/p' "$TOP"/btl_xs/btl_xs_{path,endpoint}.h |
+		grep -v -x -F -e STATES -e "$names")"
+
 finds blind 'rx_next==' -DN=2 -DRINGS=1 -DBLIND
 finds silent '(tx_retained==0)' -DN=2 -DRINGS=1 -DSILENT
 verify mapped -DN=2

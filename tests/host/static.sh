@@ -73,7 +73,7 @@ unexplained()
 		sed -n 's/^\[\(.*\)\]$/\1/p' btl_xs/help-mpi-btl-xs.txt
 		sed -n 's/^module_param\(_named\)\?(\([a-z_]*\),.*/\2/p' kmod/*.c
 		sed -n 's/.*mca_btl_xs_\(param\|control_variable\)("\([a-z_]*\)".*/btl_xs_\2/p
-			s/^ *"\([a-z_]*\)",$/btl_xs_\1/p' btl_xs/btl_xs_component.c btl_xs/btl_xs_control.c
+			s/.*btl_version, "\([a-z_]*\)",$/btl_xs_\1/p' btl_xs/btl_xs_{component,control,events,pmix}.c
 	} | while read -r name; do grep -q -F -e "\`$name\`" "$work/rows" || echo "$1: no $name"; done
 	{
 		grep -o -h -w -E 'E[A-Z0-9]+' kmod/*.[ch] userlib/src/*.c userlib/include/*.h userlib/man/*.[37] |
@@ -143,7 +143,7 @@ check_equal "cppcheck: module, component" "" \
 printf 'This is \164eh end of [it](nowhere.md) and `tests/nowhere`; see [here](#no-such).\n' > "$work/bad.md"
 check "a spelling mistake is found" grep -q 'teh ==> the' <<< "$(spell "$work/bad.md")"
 check_equal "links to nowhere are found" 3 "$(links "$work/bad.md" | wc -l)"
-for name in 'bad value' max_peer_pages btl_xs_window ENOBUFS XSOCK_EVERSION; do
+for name in 'bad value' max_peer_pages btl_xs_window btl_xs_pmix ENOBUFS XSOCK_EVERSION; do
 	sed "s/^\(| [^|]*\)$name/\1/" Documentation/user-guide.md > "$work/guide.md"
 	check_equal "that the guide says nothing of '$name' is found" "$work/guide.md: no $name" \
 		"$(unexplained "$work/guide.md")"

@@ -1055,8 +1055,36 @@ static void case_hold(void)
 	until(nobody_is_held, "all are released at the end");
 }
 
-/* Messages that are on their way when their sender ends; has to be the last. */
-static void case_finalize(void)
+/* Long ones, one way at a time: guests have little memory. */
+static void case_large(void)
+{
+	static const size_t sizes[] = { 4 << 20, (16 << 20) + 1, 64 << 20 };
+	int peer = rank ^ 1, turn;
+	unsigned int i;
+
+	for (i = 0; i < sizeof(sizes) / sizeof(*sizes); i++)
+		for (turn = 0; turn < 2; turn++) {
+			unsigned char *buf;
+			MPI_Status status;
+
+			if (peer >= size)
+				continue;
+			buf = room(sizes[i]);
+			if ((rank & 1) == turn) {
+				make(buf, sizes[i], rank, peer, i);
+				MPI_Send(buf, (int)sizes[i], MPI_BYTE, peer, 21, WORLD);
+			} else {
+				MPI_Recv(buf, (int)sizes[i], MPI_BYTE, peer, 21, WORLD, &status);
+				if ((size_t)count_of(&status) != sizes[i])
+					bad("%d bytes instead of %zu", count_of(&status), sizes[i]);
+				check(buf, sizes[i], peer, rank, i);
+			}
+			free(buf);
+		}
+}
+
+/* Messages that wait for who comes later. */
+static void case_backlog(void)
 {
 	MPI_Request request;
 	int peer, i;
@@ -1099,6 +1127,7 @@ static const struct {
 	{ "truncate", case_truncate, false },
 	{ "cancel", case_cancel, false },
 	{ "modes", case_modes, false },
+	{ "backlog", case_backlog, false },
 	{ "onesided", case_onesided, true },
 	{ "threads", case_threads, true },
 	{ "spawn", case_spawn, true },
@@ -1106,9 +1135,9 @@ static const struct {
 	{ "burst", case_burst, true },
 	{ "hold", case_hold, true },
 	{ "silent", case_silent, true },
+	{ "large", case_large, true },
 	{ "abort", case_abort, true },
 	{ "quit", case_quit, true },
-	{ "finalize", case_finalize, false },
 };
 
 enum { CASES = sizeof(cases) / sizeof(*cases) };

@@ -93,18 +93,20 @@ tree_make()
 }
 
 # chroot_in TREE COMMAND...: a chroot with /proc, /dev and /tmp of its own.
+# The shell stays the first process of the namespace: make as the first would survive
+# SIGTERM and spin. Whoever ends unshare ends them all.
 chroot_in()
 {
 	local tree=$1
 	shift
 	# shellcheck disable=SC2016 # expanded by the inner shell
-	in_namespace --pid --fork sh -e -c '
+	in_namespace --pid --fork --kill-child sh -e -c '
 		tree=$1
 		shift
 		mount -t proc proc "$tree/proc"
 		mount --rbind /dev "$tree/dev"
 		mount -t tmpfs -o mode=1777 tmp "$tree/tmp"
-		exec chroot "$tree" "$@"
+		chroot "$tree" "$@" || exit
 	' sh "$tree" "$@"
 }
 
@@ -207,7 +209,7 @@ build_root()
 	shift 2
 	[ -z "${LAB_KERNEL:-}" ] || set -- env KDIR=/mnt "$@"
 	# shellcheck disable=SC2016 # expanded by the inner shell
-	in_namespace --pid --fork sh -e -c '
+	in_namespace --pid --fork --kill-child sh -e -c '
 		tree=$1 checkout=$2 kernel=$3
 		shift 3
 		mkdir -p "$tree/src"
@@ -218,6 +220,6 @@ build_root()
 		mount -t tmpfs -o mode=1777 tmp "$tree/tmp"
 		mount --bind "$checkout" "$tree/src"
 		[ -z "$kernel" ] || mount --bind "$kernel/build" "$tree/mnt"
-		exec chroot "$tree" /bin/sh -c "cd /src && exec \"\$@\"" sh "$@"
+		chroot "$tree" /bin/sh -c "cd /src && exec \"\$@\"" sh "$@" || exit
 	' sh "$tree" "$checkout" "${LAB_KERNEL:-}" "$@"
 }
