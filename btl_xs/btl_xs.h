@@ -24,6 +24,7 @@
  *  btl_xs_progress.c   where we look for what has come, and how often
  *  btl_xs_host.c       what is known of this domain: /dev/xensocket
  *  btl_xs_tcp.c        the wrapped tcp component
+ *  btl_xs_accept.c     connections that come to it
  *  btl_xs_watch.c      its sockets
  *  btl_xs_failover.c   what becomes of a peer whose connection has broken
  *  btl_xs_frag.c       descriptors

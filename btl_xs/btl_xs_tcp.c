@@ -6,6 +6,7 @@
 #include "opal/runtime/opal_progress.h"
 #include "opal/util/show_help.h"
 
+#include "btl_xs_accept.h"
 #include "btl_xs_endpoint.h"
 #include "btl_xs_failover.h"
 #include "btl_xs_path.h"
@@ -189,7 +190,9 @@ int mca_btl_xs_tcp_init(bool enable_progress_threads, bool enable_mpi_threads)
     /* Sockets of a thread of its own are not ours to be seen. */
     if (0 != mca_btl_xs_component.failover && 0 == mca_btl_xs_tcp_flags()
         && (!enable_mpi_threads || mca_btl_xs_compat_mends_with_threads())) {
-        (void) mca_btl_xs_watch_open();
+        if (OPAL_SUCCESS == mca_btl_xs_watch_open()) {
+            mca_btl_xs_accept_open();
+        }
     }
     mca_btl_base_active_message_trigger[MCA_BTL_XS_TCP_TAG].cbfunc = mca_btl_xs_tcp_arrived;
     return OPAL_SUCCESS;
@@ -197,6 +200,7 @@ int mca_btl_xs_tcp_init(bool enable_progress_threads, bool enable_mpi_threads)
 
 void mca_btl_xs_tcp_fini(void)
 {
+    mca_btl_xs_accept_close();
     mca_btl_xs_watch_close();
     for (int i = 0; i < tcp.count; i++) {
         tcp.modules[i]->btl_finalize(tcp.modules[i]);

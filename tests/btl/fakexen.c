@@ -91,6 +91,7 @@ static void __attribute__((destructor)) tell(void)
 
 int __real_connect(int fd, const struct sockaddr *addr, socklen_t length);
 int __real_bind(int fd, const struct sockaddr *addr, socklen_t length);
+int __real_getsockname(int fd, struct sockaddr *addr, socklen_t *length);
 int __real_getsockopt(int fd, int level, int name, void *value, socklen_t *length);
 int __real_setsockopt(int fd, int level, int name, const void *value, socklen_t length);
 int __real_open(const char *path, int flags, ...);
@@ -544,6 +545,10 @@ int __wrap_getsockname(int fd, struct sockaddr *addr, socklen_t *length)
 
 	pthread_mutex_lock(&lock);
 	r = ring_of(fd);
+	if (!r) {
+		pthread_mutex_unlock(&lock);
+		return __real_getsockname(fd, addr, length);
+	}
 	memset(name, 0, sizeof(*name));
 	name->sxen_domid = own_domid();
 	name->sxen_gref = (uint32_t)getpid();

@@ -83,9 +83,21 @@ mended()
 	lost "cut for good" "wall 2 0" --mca btl_xs_failover 4
 }
 
+# Connections that come at once, without Open MPI's tcp.
+accepted()
+{
+	lab chroot sh -ec "
+		cd btl_xs
+		out=/src/build/$SUITE
+		gcc \$(make -s flags OUT=\$out/btl) -o \$out/accept ../tests/btl/accept.c btl_xs_accept.c \
+			\$(make -s libs OUT=\$out/btl)
+		\$out/accept"
+}
+
 for SUITE in ${SUITES:-trixie bookworm}; do
 	export SUITE
 	prepare
+	check "$SUITE: connections that come at once are taken up one after the other" accepted
 	# With Open MPI 4.1 none are unless the user wants that.
 	never=()
 	[ "$SUITE" = bookworm ] || { mended; never=(--mca btl_xs_failover 0); }
