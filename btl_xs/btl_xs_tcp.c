@@ -521,6 +521,7 @@ static int mca_btl_xs_tcp_give(mca_btl_xs_link_t *link, mca_btl_xs_frag_t *frag)
     if (OPAL_LIKELY(0 == rc)) {
         /* Or it has found the connection broken and does not say so. */
         if (first && mca_btl_xs_watch_dead(link)) {
+            mca_btl_xs_watch_clean(link);
             mca_btl_xs_tcp_failed(endpoint, false);
         }
         return OPAL_SUCCESS;

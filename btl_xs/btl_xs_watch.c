@@ -30,8 +30,9 @@ static struct {
 } watch = {.set = -1};
 
 struct mca_btl_xs_watch_search_t {
-    const void *endpoint;
+    const mca_btl_xs_link_t *link;
     mca_btl_xs_watch_seen_t seen;
+    struct event *stale;
 };
 typedef struct mca_btl_xs_watch_search_t mca_btl_xs_watch_search_t;
 
@@ -41,7 +42,7 @@ static int mca_btl_xs_watch_event(const struct event_base *base, const struct ev
     mca_btl_xs_watch_search_t *search = context;
     int flags = event->ev_evcallback.evcb_flags;
 
-    if (event_get_callback_arg(event) != search->endpoint) {
+    if (event_get_callback_arg(event) != search->link->endpoint) {
         return 0;
     }
     if (event_get_fd(event) >= 0) {
@@ -55,7 +56,7 @@ static int mca_btl_xs_watch_event(const struct event_base *base, const struct ev
 
 mca_btl_xs_watch_seen_t mca_btl_xs_watch_look(const mca_btl_xs_link_t *link)
 {
-    mca_btl_xs_watch_search_t search = {.endpoint = link->endpoint, .seen = {.fd = -1}};
+    mca_btl_xs_watch_search_t search = {.link = link, .seen = {.fd = -1}};
 
     (void) event_base_foreach_event(opal_sync_event_base, mca_btl_xs_watch_event, &search);
     return search.seen;
@@ -104,6 +105,30 @@ bool mca_btl_xs_watch_same(const mca_btl_xs_link_t *link, int fd)
 
     return -1 != link->fd && 0 == fstat(link->fd, &watched) && 0 == fstat(fd, &other)
            && watched.st_ino == other.st_ino && watched.st_dev == other.st_dev;
+}
+
+static int mca_btl_xs_watch_stale(const struct event_base *base, const struct event *event,
+                                  void *context)
+{
+    mca_btl_xs_watch_search_t *search = context;
+
+    if (event_get_callback_arg(event) == search->link->endpoint && event_get_fd(event) >= 0
+        && !mca_btl_xs_watch_same(search->link, event_get_fd(event))) {
+        search->stale = (struct event *) event;
+    }
+    return 0;
+}
+
+void mca_btl_xs_watch_clean(const mca_btl_xs_link_t *link)
+{
+    mca_btl_xs_watch_search_t search = {.link = link};
+
+    if (-1 != link->fd) {
+        (void) event_base_foreach_event(opal_sync_event_base, mca_btl_xs_watch_stale, &search);
+    }
+    if (NULL != search.stale) {
+        opal_event_del(search.stale);
+    }
 }
 
 bool mca_btl_xs_watch_dead(const mca_btl_xs_link_t *link)

@@ -47,6 +47,13 @@ bool mca_btl_xs_watch_same(const mca_btl_xs_link_t *link, int fd);
 /* Has the connection come to its end, though that may not have been said yet? */
 bool mca_btl_xs_watch_dead(const mca_btl_xs_link_t *link);
 
+/*
+ * tcp that finds a connection broken while it sends closes the socket, and then has libevent
+ * look whether it can be written to. What libevent has in its tables must not be set anew for
+ * the next socket: forgets that.
+ */
+void mca_btl_xs_watch_clean(const mca_btl_xs_link_t *link);
+
 /* Is there a process at its other end, as far as the kernel knows? */
 bool mca_btl_xs_watch_connected(const mca_btl_xs_link_t *link);
 
