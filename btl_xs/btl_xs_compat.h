@@ -70,10 +70,10 @@ static inline bool mca_btl_xs_compat_mends_with_threads(void)
     return true;
 }
 
-/* tcp has called back as a connection has broken: does it keep the descriptor? */
-static inline void mca_btl_xs_compat_tcp_failed(mca_btl_base_module_t *module,
-                                                mca_btl_base_descriptor_t *des)
+/* Does tcp free a descriptor that it has called back for as a connection has broken? */
+static inline bool mca_btl_xs_compat_tcp_frees(void)
 {
+    return true;
 }
 
 #else
@@ -141,11 +141,10 @@ static inline bool mca_btl_xs_compat_mends_with_threads(void)
     return false;
 }
 
-/* It forgets it. */
-static inline void mca_btl_xs_compat_tcp_failed(mca_btl_base_module_t *module,
-                                                mca_btl_base_descriptor_t *des)
+/* No, and its endpoint still has one of them, and may call back for it again. */
+static inline bool mca_btl_xs_compat_tcp_frees(void)
 {
-    module->btl_free(module, des);
+    return false;
 }
 
 #endif

@@ -38,6 +38,7 @@ static void mca_btl_xs_endpoint_construct(mca_btl_xs_endpoint_t *endpoint)
     OBJ_CONSTRUCT(&endpoint->lock, opal_mutex_t);
     OBJ_CONSTRUCT(&endpoint->tx_pending, opal_list_t);
     OBJ_CONSTRUCT(&endpoint->tx_retained, opal_list_t);
+    OBJ_CONSTRUCT(&endpoint->tx_failed, opal_list_t);
     OBJ_CONSTRUCT(&endpoint->tx_told, opal_list_t);
     OBJ_CONSTRUCT(&endpoint->rx_early, opal_list_t);
 }
@@ -62,6 +63,7 @@ static void mca_btl_xs_endpoint_destruct(mca_btl_xs_endpoint_t *endpoint)
     }
     OBJ_DESTRUCT(&endpoint->tx_pending);
     OBJ_DESTRUCT(&endpoint->tx_retained);
+    OBJ_DESTRUCT(&endpoint->tx_failed);
     OBJ_DESTRUCT(&endpoint->tx_told);
     OBJ_DESTRUCT(&endpoint->rx_early);
     OBJ_DESTRUCT(&endpoint->lock);

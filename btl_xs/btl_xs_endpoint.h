@@ -65,6 +65,7 @@ struct mca_btl_base_endpoint_t {
     uint32_t tx_generation;   /**< of the last offer */
     bool tx_again;            /**< what is in tx_retained is to be sent again when TCP is up */
     struct mca_btl_xs_frag_t *tx_flying; /**< frames that tcp has */
+    opal_list_t tx_failed;    /**< tcp's descriptors that its endpoints may still know */
     opal_list_t tx_told;      /**< frames without number that libevent is to give to tcp */
     opal_event_t tx_event;    /**< ... by calling this */
 

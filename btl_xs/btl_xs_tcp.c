@@ -304,6 +304,10 @@ static void mca_btl_xs_tcp_reclaim(mca_btl_xs_endpoint_t *endpoint)
         mca_btl_xs_frag_release(frag);
         OPAL_THREAD_LOCK(&endpoint->lock);
     }
+    while (!opal_list_is_empty(&endpoint->tx_failed)) {
+        des = (mca_btl_base_descriptor_t *) opal_list_remove_first(&endpoint->tx_failed);
+        tcp.modules[0]->btl_free(tcp.modules[0], des);
+    }
     OPAL_THREAD_UNLOCK(&endpoint->lock);
 }
 
@@ -457,15 +461,23 @@ static void mca_btl_xs_tcp_complete(mca_btl_base_module_t *module,
                                     mca_btl_base_descriptor_t *des, int status)
 {
     mca_btl_xs_frag_t *frag = des->des_cbdata;
-    mca_btl_xs_endpoint_t *endpoint = frag->endpoint;
+    mca_btl_xs_endpoint_t *endpoint;
 
+    if (OPAL_UNLIKELY(NULL == frag)) {
+        /* Again: one of tx_failed. */
+        return;
+    }
+    endpoint = frag->endpoint;
     OPAL_THREAD_LOCK(&endpoint->lock);
     mca_btl_xs_tcp_land(frag);
+    if (OPAL_UNLIKELY(OPAL_SUCCESS != status) && !mca_btl_xs_compat_tcp_frees()) {
+        des->des_cbdata = NULL;
+        opal_list_append(&endpoint->tx_failed, (opal_list_item_t *) des);
+    }
     OPAL_THREAD_UNLOCK(&endpoint->lock);
     if (OPAL_LIKELY(OPAL_SUCCESS == status)) {
         mca_btl_xs_tcp_gone(frag);
     } else {
-        mca_btl_xs_compat_tcp_failed(module, des);
         mca_btl_xs_tcp_failed(endpoint, MCA_BTL_XS_DATA == frag->frame.hdr.kind);
         mca_btl_xs_frag_release(frag);
     }
