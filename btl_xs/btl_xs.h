@@ -28,6 +28,7 @@
  *  btl_xs_watch.c      its sockets
  *  btl_xs_failover.c   what becomes of a peer whose connection has broken
  *  btl_xs_frag.c       descriptors
+ *  btl_xs_crc.c        checksums
  *  btl_xs_counters.c   what is counted, and MPI_T
  */
 #ifndef MCA_BTL_XS_H
@@ -66,6 +67,9 @@ struct mca_btl_xs_component_t {
     int progress;              /**< mca_btl_xs_progress_t */
     unsigned int debug_flip;   /**< choose the wire anew each so many fragments */
     unsigned int debug_revoke; /**< give the ring up each so many fragments */
+    bool checksum;             /**< fragments have one, if the peer wants that, too */
+    unsigned int debug_corrupt; /**< damage each so many fragments on rings */
+    unsigned int debug_corrupt_tcp; /**< ... and of those that come over TCP */
     int hold;                  /**< keep all peers on TCP; can be changed at any time */
     bool syslog;               /**< events go there, too */
     unsigned int node_silence; /**< seconds until a silent guest counts as dead; 0: never */

@@ -168,6 +168,25 @@ static int mca_btl_xs_component_register(void)
                      "fall back to TCP and begin anew (default: 0, never)",
                      MCA_BASE_VAR_TYPE_UNSIGNED_INT, OPAL_INFO_LVL_9,
                      &mca_btl_xs_component.debug_revoke);
+    mca_btl_xs_component.checksum = false;
+    mca_btl_xs_param("checksum",
+                     "Give each fragment a checksum (CRC32C), look at it when it arrives, and have "
+                     "what is damaged sent again; over TCP that needs btl_xs_failover. All "
+                     "processes should have the same: between two that differ there are no "
+                     "checksums, and that is said (default: false)",
+                     MCA_BASE_VAR_TYPE_BOOL, OPAL_INFO_LVL_4, &mca_btl_xs_component.checksum);
+    mca_btl_xs_component.debug_corrupt = 0;
+    mca_btl_xs_param("debug_corrupt",
+                     "For tests: damage each so many fragments in shared memory. With "
+                     "btl_xs_checksum that is found, without it the job gets wrong data (default: "
+                     "0, never)",
+                     MCA_BASE_VAR_TYPE_UNSIGNED_INT, OPAL_INFO_LVL_9,
+                     &mca_btl_xs_component.debug_corrupt);
+    mca_btl_xs_component.debug_corrupt_tcp = 0;
+    mca_btl_xs_param("debug_corrupt_tcp",
+                     "Likewise of those that come over TCP (default: 0, never)",
+                     MCA_BASE_VAR_TYPE_UNSIGNED_INT, OPAL_INFO_LVL_9,
+                     &mca_btl_xs_component.debug_corrupt_tcp);
     mca_btl_xs_params_check();
 
     /* Above tcp, below shared memory inside one guest. */
@@ -305,6 +324,10 @@ static mca_btl_base_module_t **mca_btl_xs_component_init(int *num_btls,
         free(btls);
         mca_btl_xs_tcp_fini();
         return NULL;
+    }
+    if (mca_btl_xs_component.checksum || 0 != mca_btl_xs_component.debug_corrupt) {
+        /* It writes data to where they cannot be kept. */
+        mca_btl_xs.super.btl_sendi = NULL;
     }
     mca_btl_xs_component_ignore_sigpipe();
     opal_event_evtimer_set(opal_sync_event_base, &mca_btl_xs_component.talk,

@@ -26,6 +26,7 @@ struct mca_btl_xs_counters_t {
     uint64_t ring_full;
     uint64_t duplicates;
     uint64_t early;
+    uint64_t corrupt;
 };
 typedef struct mca_btl_xs_counters_t mca_btl_xs_counters_t;
 

@@ -21,6 +21,8 @@
 
 /* It can connect again after a TCP connection has broken. */
 #define MCA_BTL_XS_MODEX_FAILOVER 0x1
+/* It wants checksums. */
+#define MCA_BTL_XS_MODEX_CHECKSUM 0x2
 
 /**
  * What a process says of itself before there is a connection.
@@ -80,6 +82,9 @@ int mca_btl_xs_endpoint_publish(void)
     if (mca_btl_xs_watch_possible()) {
         modex.flags |= MCA_BTL_XS_MODEX_FAILOVER;
     }
+    if (mca_btl_xs_component.checksum) {
+        modex.flags |= MCA_BTL_XS_MODEX_CHECKSUM;
+    }
 
     OPAL_MODEX_SEND(rc, MCA_BTL_XS_MODEX_SCOPE, &mca_btl_xs_component.super.btl_version, &modex,
                     sizeof(modex));
@@ -92,6 +97,16 @@ static void mca_btl_xs_endpoint_mismatch(opal_proc_t *proc, uint32_t version)
 
     opal_show_help("help-mpi-btl-xs.txt", "peer version", true, opal_process_info.nodename,
                    MCA_BTL_XS_WIRE_VERSION, host, version);
+    free(host);
+}
+
+static void mca_btl_xs_endpoint_disagree(opal_proc_t *proc)
+{
+    char *host = mca_btl_xs_compat_hostname(proc);
+
+    opal_show_help("help-mpi-btl-xs.txt", "peer checksum", true, opal_process_info.nodename,
+                   mca_btl_xs_component.checksum ? "true" : "false", host,
+                   mca_btl_xs_component.checksum ? "false" : "true");
     free(host);
 }
 
@@ -132,12 +147,18 @@ static mca_btl_xs_endpoint_t *mca_btl_xs_endpoint_create(opal_proc_t *proc, uint
     }
     endpoint->proc = proc;
     endpoint->held = mca_btl_xs_control_wanted(endpoint);
+    endpoint->checksum = mca_btl_xs_component.checksum
+                         && 0 != (flags & MCA_BTL_XS_MODEX_CHECKSUM);
+    endpoint->tx_special = endpoint->checksum || 0 != mca_btl_xs_component.debug_corrupt;
     /* Both, or a connection that one makes again would find the rest of the old one. */
     endpoint->tcp_mend = mca_btl_xs_watch_possible()
                          && 0 != (flags & MCA_BTL_XS_MODEX_FAILOVER);
     if (0 == mca_btl_xs_tcp_add_proc(endpoint)) {
         OBJ_RELEASE(endpoint);
         return NULL;
+    }
+    if (mca_btl_xs_component.checksum != (0 != (flags & MCA_BTL_XS_MODEX_CHECKSUM))) {
+        mca_btl_xs_endpoint_disagree(proc);
     }
     mca_btl_xs_failover_init(endpoint);
     mca_btl_xs_send_init(endpoint);
@@ -307,21 +328,36 @@ void mca_btl_xs_endpoint_put(mca_btl_xs_endpoint_t *endpoint)
     mca_btl_xs_tcp_here = here;
 }
 
+/* @topic is what the user is told, @text what the layer above is. */
+static void mca_btl_xs_endpoint_fatal(mca_btl_xs_endpoint_t *endpoint, const char *topic,
+                                      const char *text)
+{
+    char *host = mca_btl_xs_compat_hostname(endpoint->proc);
+
+    opal_show_help("help-mpi-btl-xs.txt", topic, true, opal_process_info.nodename, getpid(),
+                   OPAL_NAME_PRINT(endpoint->proc->proc_name), host);
+    free(host);
+    if (NULL != mca_btl_xs.error_cb) {
+        mca_btl_xs.error_cb(&mca_btl_xs.super, MCA_BTL_ERROR_FLAGS_FATAL, endpoint->proc,
+                            (char *) text);
+    }
+}
+
 void mca_btl_xs_endpoint_lost(mca_btl_xs_endpoint_t *endpoint)
 {
-    char *host;
-
     if (endpoint->lost || endpoint->quiet) {
         return;
     }
     endpoint->lost = true;
     mca_btl_xs_events_throw(MCA_BTL_XS_THROWN_RANK_DEAD, endpoint, "tcp", "connection-lost");
-    host = mca_btl_xs_compat_hostname(endpoint->proc);
-    opal_show_help("help-mpi-btl-xs.txt", "connection lost", true, opal_process_info.nodename,
-                   getpid(), OPAL_NAME_PRINT(endpoint->proc->proc_name), host);
-    free(host);
-    if (NULL != mca_btl_xs.error_cb) {
-        mca_btl_xs.error_cb(&mca_btl_xs.super, MCA_BTL_ERROR_FLAGS_FATAL, endpoint->proc,
-                            "TCP connection lost");
+    mca_btl_xs_endpoint_fatal(endpoint, "connection lost", "TCP connection lost");
+}
+
+void mca_btl_xs_endpoint_spoilt(mca_btl_xs_endpoint_t *endpoint)
+{
+    if (endpoint->lost || endpoint->quiet) {
+        return;
     }
+    endpoint->lost = true;
+    mca_btl_xs_endpoint_fatal(endpoint, "damaged for good", "a fragment has come damaged");
 }

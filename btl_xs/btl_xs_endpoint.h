@@ -50,12 +50,16 @@ struct mca_btl_base_endpoint_t {
     unsigned int users; /**< how often the layer above has asked for it and not given it back */
     unsigned int added; /**< mca_btl_xs_progress_calls() when the layer above asked for it */
     bool declined; /**< the layer above has another way to it */
+    bool checksum; /**< frames to and from it have one */
+    bool corrupt_said; /**< the user has been told that one was damaged */
 
     /* sending */
     bool tx_busy;             /**< somebody moves fragments from tx_pending to a wire */
+    bool tx_special;          /**< to a ring with a checksum, or for tests damaged */
     opal_list_t tx_pending;   /**< not numbered yet */
     uint64_t tx_next;         /**< number of the next fragment */
-    opal_list_t tx_retained;  /**< by number: sent over TCP and not covered */
+    unsigned int tx_damaged;  /**< counts, for debug_corrupt */
+    opal_list_t tx_retained;  /**< by number: sent over TCP, or with a checksum, and not covered */
     uint64_t tx_covered;      /**< the peer has all fragments with lower numbers */
     size_t tx_held;           /**< bytes in tx_pending and tx_retained that were taken over */
     mca_btl_xs_path_t tx_path;
@@ -105,7 +109,7 @@ struct mca_btl_base_endpoint_t {
     /* whether to use rings */
     bool hold;                /**< the user wants this peer held on TCP */
     bool held;                /**< it is, for this reason or another */
-    uint64_t turns;           /**< how often held has changed */
+    uint64_t turns;           /**< how often held has changed, or its ring was found damaged */
     bool contacted;           /**< there has been traffic */
     uint64_t told_epoch;      /**< of this domain, last HELLO sent; 0: none */
     bool peer_available;
@@ -155,6 +159,9 @@ void mca_btl_xs_endpoint_put(mca_btl_xs_endpoint_t *endpoint);
 
 /* TCP has failed. */
 void mca_btl_xs_endpoint_lost(mca_btl_xs_endpoint_t *endpoint);
+
+/* It has brought something damaged, which nobody will send again. */
+void mca_btl_xs_endpoint_spoilt(mca_btl_xs_endpoint_t *endpoint);
 
 END_C_DECLS
 

@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "btl_xs_frag.h"
 
+#include "btl_xs_crc.h"
 #include "btl_xs_endpoint.h"
 
 /* The frame is sent from here, and data of any type is packed behind it. */
 _Static_assert(0 == sizeof(mca_btl_xs_frag_t) % 8
                    && offsetof(mca_btl_xs_frag_t, frame) + sizeof(mca_btl_xs_tcp_hdr_t)
-                          == sizeof(mca_btl_xs_frag_t),
-               "data follows its frame, aligned");
+                          == sizeof(mca_btl_xs_frag_t)
+                   && offsetof(mca_btl_xs_frag_t, check) + sizeof(mca_btl_xs_check_t)
+                          == offsetof(mca_btl_xs_frag_t, frame),
+               "data follows its frame, aligned, and that its checksum");
 
 OBJ_CLASS_INSTANCE(mca_btl_xs_frag_t, mca_btl_base_descriptor_t, NULL, NULL);
 
@@ -76,7 +79,16 @@ mca_btl_xs_frag_t *mca_btl_xs_frag_alloc(size_t size, uint32_t flags)
     frag->references = 1;
     frag->owed = MCA_BTL_XS_OWED_NOTHING;
     frag->held = false;
+    frag->on_ring = false;
     return frag;
+}
+
+uint32_t mca_btl_xs_frag_crc(const mca_btl_xs_frag_t *frag, uint32_t crc)
+{
+    for (size_t i = 0; i < frag->base.des_segment_count; i++) {
+        crc = mca_btl_xs_crc(crc, frag->segments[i].seg_addr.pval, frag->segments[i].seg_len);
+    }
+    return crc;
 }
 
 static void mca_btl_xs_frag_pay(mca_btl_xs_frag_t *frag)

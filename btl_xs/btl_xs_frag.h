@@ -30,10 +30,12 @@ struct mca_btl_xs_frag_t {
     mca_btl_xs_atomic_t references;
     mca_btl_xs_atomic_t owed;                 /**< mca_btl_xs_owed_t */
     bool held;                                /**< counted in tx_held */
+    bool on_ring;                             /**< retained, and has gone by a ring that is there */
     /* btl_xs_tcp.c: while tcp has it */
     mca_btl_base_descriptor_t *des;           /**< tcp's; else NULL */
     struct mca_btl_xs_link_t *link;
     struct mca_btl_xs_frag_t *fly_next, **fly_at;
+    mca_btl_xs_check_t check;                 /**< precedes the frame on TCP, if there are any */
     mca_btl_xs_tcp_hdr_t frame;               /**< the buffer follows */
 };
 typedef struct mca_btl_xs_frag_t mca_btl_xs_frag_t;
@@ -67,6 +69,9 @@ static inline bool mca_btl_xs_frag_in_place(const mca_btl_xs_frag_t *frag)
 {
     return 2 == frag->base.des_segment_count;
 }
+
+/* Continues a checksum with its data. */
+uint32_t mca_btl_xs_frag_crc(const mca_btl_xs_frag_t *frag, uint32_t crc);
 
 static inline void mca_btl_xs_frag_retain(mca_btl_xs_frag_t *frag)
 {

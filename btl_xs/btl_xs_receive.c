@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "btl_xs_receive.h"
 
+#include "opal/util/show_help.h"
+
+#include "btl_xs_events.h"
 #include "btl_xs_host.h"
 #include "btl_xs_progress.h"
 #include "btl_xs_send.h"
@@ -16,7 +19,7 @@ OBJ_CLASS_INSTANCE(mca_btl_xs_early_t, opal_list_item_t, NULL, NULL);
 /* Does anybody want it? Frames of xs over TCP do not come inside of each other. */
 static inline bool mca_btl_xs_receive_wanted(mca_btl_base_tag_t tag)
 {
-    return MCA_BTL_TAG_MAX > tag && MCA_BTL_XS_TCP_TAG != tag
+    return MCA_BTL_TAG_MAX > tag && MCA_BTL_XS_TCP_CHECKED_TAG != (tag | 1)
            && NULL != mca_btl_base_active_message_trigger[tag].cbfunc;
 }
 
@@ -95,6 +98,29 @@ void mca_btl_xs_receive_unwatch(mca_btl_xs_endpoint_t *endpoint)
     }
 }
 
+void mca_btl_xs_receive_corrupt(mca_btl_xs_endpoint_t *endpoint, const char *transport,
+                                const char *reason)
+{
+    bool said;
+    char *host;
+
+    OPAL_THREAD_LOCK(&endpoint->lock);
+    endpoint->counters.corrupt++;
+    said = endpoint->corrupt_said || !mca_btl_xs_component.warn;
+    endpoint->corrupt_said = true;
+    OPAL_THREAD_UNLOCK(&endpoint->lock);
+    MCA_BTL_XS_VERBOSE(MCA_BTL_XS_VERBOSE_PATH, "%s: a frame has come damaged over %s: %s",
+                       OPAL_NAME_PRINT(endpoint->proc->proc_name), transport, reason);
+    mca_btl_xs_events_throw(MCA_BTL_XS_THROWN_MSG_CORRUPT, endpoint, transport, reason);
+    if (!said) {
+        host = mca_btl_xs_compat_hostname(endpoint->proc);
+        opal_show_help("help-mpi-btl-xs.txt", "damaged", true, opal_process_info.nodename,
+                       getpid(), OPAL_NAME_PRINT(endpoint->proc->proc_name), host,
+                       0 == strcmp(transport, "xs") ? "shared memory" : "TCP");
+        free(host);
+    }
+}
+
 static void mca_btl_xs_receive_close(mca_btl_xs_endpoint_t *endpoint, int rc)
 {
     MCA_BTL_XS_VERBOSE(MCA_BTL_XS_VERBOSE_PATH, "%s: the peer's ring has come to its end: %s",
@@ -103,6 +129,35 @@ static void mca_btl_xs_receive_close(mca_btl_xs_endpoint_t *endpoint, int rc)
     mca_btl_xs_ring_close(endpoint->rx_ring);
     endpoint->rx_ring = NULL;
     mca_btl_xs_progress_wake(endpoint);
+}
+
+/*
+ * None will come on the ring any more. If what is next there is damaged, the peer is told another
+ * epoch: so it sends over TCP what has not arrived, and offers another ring. The lock is held, and
+ * given up meanwhile; rx_busy is ours.
+ */
+static void mca_btl_xs_receive_end(mca_btl_xs_endpoint_t *endpoint, int rc)
+{
+    mca_btl_xs_receive_close(endpoint, rc);
+    if (OPAL_LIKELY(!endpoint->checksum) || (-EBADMSG != rc && -EPROTO != rc)) {
+        return;
+    }
+    endpoint->turns++;
+    endpoint->hello_due = true;
+    OPAL_THREAD_UNLOCK(&endpoint->lock);
+    mca_btl_xs_receive_corrupt(endpoint, "xs", "checksum");
+    mca_btl_xs_component_talk_later(endpoint);
+    OPAL_THREAD_LOCK(&endpoint->lock);
+}
+
+/* The peer waits for this one to be covered, perhaps. The lock is held. */
+static void mca_btl_xs_receive_note(mca_btl_xs_endpoint_t *endpoint, const mca_btl_xs_hdr_t *hdr)
+{
+    endpoint->rx_silent_frags++;
+    endpoint->rx_silent_bytes += hdr->size;
+    if (hdr->flags & MCA_BTL_XS_FLAG_WAITING && endpoint->rx_waited <= hdr->number) {
+        endpoint->rx_waited = hdr->number + 1;
+    }
 }
 
 /*
@@ -125,10 +180,14 @@ static void mca_btl_xs_receive_forget(mca_btl_xs_endpoint_t *endpoint, bool repl
         if (hdr.number >= endpoint->rx_next) {
             mca_btl_xs_receive_keep(endpoint, &hdr, data);
         }
+        if (MCA_BTL_XS_RING_CHECKED == rc) {
+            mca_btl_xs_receive_note(endpoint, &hdr);
+            hdr.size += sizeof(mca_btl_xs_check_t);
+        }
         mca_btl_xs_ring_consume(endpoint->rx_ring, hdr.size);
     }
     if (replaced || 0 != rc) {
-        mca_btl_xs_receive_close(endpoint, rc);
+        mca_btl_xs_receive_end(endpoint, rc);
     }
 }
 
@@ -177,16 +236,19 @@ static void mca_btl_xs_receive_begin(mca_btl_xs_endpoint_t *endpoint)
 /* Takes up the offer that has come. The lock is held. */
 static void mca_btl_xs_receive_offer(mca_btl_xs_endpoint_t *endpoint)
 {
-    mca_btl_xs_answer_t answer = {.generation = endpoint->rx_offer.generation};
+    mca_btl_xs_answer_t answer;
 
-    endpoint->rx_offered = false;
     /* The peer makes one ring at a time, so it has given up the one before. */
     mca_btl_xs_receive_forget(endpoint, true);
+    /* Now: the lock may have been given up. */
+    endpoint->rx_offered = false;
+    answer.generation = endpoint->rx_offer.generation;
     answer.reason = mca_btl_xs_component.enable && !endpoint->held
                         ? mca_btl_xs_ring_connect(endpoint->rx_offer.offer, endpoint->peer_domid,
                                                   &endpoint->rx_ring)
                         : -XSOCK_EUNAVAILABLE;
     if (0 == answer.reason) {
+        mca_btl_xs_ring_check(endpoint->rx_ring, endpoint->checksum);
         mca_btl_xs_receive_begin(endpoint);
     }
     OPAL_THREAD_UNLOCK(&endpoint->lock);
@@ -194,6 +256,52 @@ static void mca_btl_xs_receive_offer(mca_btl_xs_endpoint_t *endpoint)
     mca_btl_xs_tcp_tell(endpoint, 0 == answer.reason ? MCA_BTL_XS_ACCEPT : MCA_BTL_XS_REFUSE,
                         &answer, sizeof(answer));
     OPAL_THREAD_LOCK(&endpoint->lock);
+}
+
+/* What is next on the ring, and @more beside its data. As mca_btl_xs_receive_one(). */
+static inline __opal_attribute_always_inline__ bool
+mca_btl_xs_receive_next(mca_btl_xs_endpoint_t *endpoint, const mca_btl_xs_hdr_t *hdr, void *data,
+                        size_t more, int *delivered)
+{
+    if (OPAL_UNLIKELY(hdr->number > endpoint->rx_next)) {
+        /* Its turn comes when TCP has brought what is missing. */
+        endpoint->rx_ring_early = true;
+        return false;
+    }
+    if (OPAL_LIKELY(hdr->number == endpoint->rx_next)) {
+        bool covered = mca_btl_xs_send_covered_quick(endpoint, hdr->covered);
+
+        endpoint->rx_next++;
+        OPAL_THREAD_UNLOCK(&endpoint->lock);
+        if (OPAL_UNLIKELY(!covered)) {
+            mca_btl_xs_send_covered(endpoint, hdr->covered);
+        }
+        mca_btl_xs_receive_deliver(endpoint, hdr, data);
+        OPAL_THREAD_LOCK(&endpoint->lock);
+        ++*delivered;
+    } else {
+        endpoint->counters.duplicates++;
+    }
+    mca_btl_xs_ring_consume(endpoint->rx_ring, hdr->size + more);
+    return true;
+}
+
+/*
+ * ... is not a plain fragment: one with a checksum, which the peer retains as if it had gone over
+ * TCP, or the end.
+ */
+static __opal_attribute_noinline__ bool
+mca_btl_xs_receive_odd(mca_btl_xs_endpoint_t *endpoint, int rc, const mca_btl_xs_hdr_t *hdr,
+                       void *data, int *delivered)
+{
+    if (MCA_BTL_XS_RING_CHECKED != rc) {
+        mca_btl_xs_receive_end(endpoint, rc);
+        return false;
+    }
+    if (hdr->number <= endpoint->rx_next) {
+        mca_btl_xs_receive_note(endpoint, hdr);
+    }
+    return mca_btl_xs_receive_next(endpoint, hdr, data, sizeof(mca_btl_xs_check_t), delivered);
 }
 
 /* One fragment, or one thing to be done. False: nothing. The lock and rx_busy are ours. */
@@ -229,31 +337,10 @@ static bool mca_btl_xs_receive_one(mca_btl_xs_endpoint_t *endpoint, int *deliver
     if (OPAL_LIKELY(0 == rc)) {
         return false;
     }
-    if (OPAL_UNLIKELY(rc < 0)) {
-        mca_btl_xs_receive_close(endpoint, rc);
-        return false;
+    if (OPAL_UNLIKELY(1 != rc)) {
+        return mca_btl_xs_receive_odd(endpoint, rc, &hdr, data, delivered);
     }
-    if (OPAL_UNLIKELY(hdr.number > endpoint->rx_next)) {
-        /* Its turn comes when TCP has brought what is missing. */
-        endpoint->rx_ring_early = true;
-        return false;
-    }
-    if (OPAL_LIKELY(hdr.number == endpoint->rx_next)) {
-        bool covered = mca_btl_xs_send_covered_quick(endpoint, hdr.covered);
-
-        endpoint->rx_next++;
-        OPAL_THREAD_UNLOCK(&endpoint->lock);
-        if (OPAL_UNLIKELY(!covered)) {
-            mca_btl_xs_send_covered(endpoint, hdr.covered);
-        }
-        mca_btl_xs_receive_deliver(endpoint, &hdr, data);
-        OPAL_THREAD_LOCK(&endpoint->lock);
-        ++*delivered;
-    } else {
-        endpoint->counters.duplicates++;
-    }
-    mca_btl_xs_ring_consume(endpoint->rx_ring, hdr.size);
-    return true;
+    return mca_btl_xs_receive_next(endpoint, &hdr, data, 0, delivered);
 }
 
 /* Does the peer have to be told what has arrived, though nothing is sent to it? */
@@ -304,11 +391,7 @@ void mca_btl_xs_receive_tcp(mca_btl_xs_endpoint_t *endpoint, const mca_btl_xs_hd
     }
 
     OPAL_THREAD_LOCK(&endpoint->lock);
-    endpoint->rx_silent_frags++;
-    endpoint->rx_silent_bytes += hdr->size;
-    if (hdr->flags & MCA_BTL_XS_FLAG_WAITING && endpoint->rx_waited <= hdr->number) {
-        endpoint->rx_waited = hdr->number + 1;
-    }
+    mca_btl_xs_receive_note(endpoint, hdr);
     deliver = hdr->number == endpoint->rx_next && !endpoint->rx_busy;
     if (OPAL_LIKELY(deliver)) {
         endpoint->rx_busy = true;

@@ -24,6 +24,13 @@ void mca_btl_xs_receive_tcp(mca_btl_xs_endpoint_t *endpoint, const mca_btl_xs_hd
 /* Delivers all that is there in its turn, from either wire; returns how many. */
 int mca_btl_xs_receive_all(mca_btl_xs_endpoint_t *endpoint);
 
+/*
+ * A frame has come damaged over @transport, and is dropped: counts and tells. Who calls sees that it
+ * comes again. The lock is not held.
+ */
+void mca_btl_xs_receive_corrupt(mca_btl_xs_endpoint_t *endpoint, const char *transport,
+                                const char *reason);
+
 /* Before rx_ring is closed: libevent forgets it. The lock is held. */
 void mca_btl_xs_receive_unwatch(mca_btl_xs_endpoint_t *endpoint);
 

@@ -4,6 +4,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "btl_xs_crc.h"
+
 static int mca_btl_xs_ring_new(int fd, mca_btl_xs_ring_t **result)
 {
     mca_btl_xs_ring_t *ring = calloc(1, sizeof(*ring));
@@ -15,6 +17,7 @@ static int mca_btl_xs_ring_new(int fd, mca_btl_xs_ring_t **result)
         return -ENOMEM;
     }
     ring->fd = fd;
+    mca_btl_xs_ring_check(ring, false);
     rc = xsock_map_open(fd, &ring->map);
     if (-EOPNOTSUPP == rc) {
         /* A receiver in a PV guest: it reads. */
@@ -82,6 +85,10 @@ static void mca_btl_xs_ring_move_tail(mca_btl_xs_ring_t *ring)
 {
     const struct xsock_idx *idx = &ring->map->idx;
 
+    if (MCA_BTL_XS_RING_NOTHING == ring->plain) {
+        ring->tail = idx->cons;
+        return;
+    }
     /* The heads are our own writing: nobody else can write here. */
     while (ring->tail != idx->cons) {
         uint64_t next = ring->tail
@@ -160,6 +167,52 @@ static inline ssize_t mca_btl_xs_ring_bytes(mca_btl_xs_ring_t *ring, size_t leas
                              : mca_btl_xs_ring_read(ring, least, at);
 }
 
+/* There are less bytes than a frame needs: not yet, or why it will not come. */
+static int mca_btl_xs_ring_short(ssize_t rc)
+{
+    return -EAGAIN == rc || -EINTR == rc ? 0 : rc < 0 ? (int) rc : -EPIPE;
+}
+
+/*
+ * A frame that is not plain data: as mca_btl_xs_ring_peek(). Nothing in the head is believed before
+ * its checksum, least of all how long to wait for what follows.
+ */
+static __opal_attribute_noinline__ int
+mca_btl_xs_ring_peek_checked(mca_btl_xs_ring_t *ring, mca_btl_xs_hdr_t *hdr, void **data)
+{
+    size_t size = NULL != ring->map ? ring->map->idx.size : ring->size;
+    const size_t heads = sizeof(*hdr) + sizeof(mca_btl_xs_check_t);
+    mca_btl_xs_check_t check;
+    const void *at;
+    ssize_t rc, need;
+
+    if (MCA_BTL_XS_RING_NOTHING != ring->plain) {
+        return -EPROTO;
+    }
+    rc = mca_btl_xs_ring_bytes(ring, heads, &at);
+    if (rc < (ssize_t) heads) {
+        return mca_btl_xs_ring_short(rc);
+    }
+    memcpy(&check, (const char *) at + sizeof(*hdr), sizeof(check));
+    if (check.head != mca_btl_xs_crc(0, hdr, sizeof(*hdr))) {
+        return -EBADMSG;
+    }
+    if (MCA_BTL_XS_CHECKED != hdr->kind || hdr->size < sizeof(check)
+        || hdr->size > size - sizeof(*hdr)) {
+        return -EPROTO;
+    }
+    need = mca_btl_xs_ring_need(hdr->size);
+    rc = mca_btl_xs_ring_bytes(ring, need, &at);
+    if (rc < need) {
+        return mca_btl_xs_ring_short(rc);
+    }
+    hdr->size -= sizeof(check);
+    hdr->kind = MCA_BTL_XS_DATA;
+    *data = (char *) at + heads;
+    return check.all == mca_btl_xs_crc(check.head, *data, hdr->size) ? MCA_BTL_XS_RING_CHECKED
+                                                                    : -EBADMSG;
+}
+
 int mca_btl_xs_ring_peek(mca_btl_xs_ring_t *ring, mca_btl_xs_hdr_t *hdr, void **data)
 {
     size_t size = NULL != ring->map ? ring->map->idx.size : ring->size;
@@ -176,8 +229,8 @@ int mca_btl_xs_ring_peek(mca_btl_xs_ring_t *ring, mca_btl_xs_hdr_t *hdr, void **
     }
     /* Once: the peer's domain could change it under our eyes. */
     memcpy(hdr, at, sizeof(*hdr));
-    if (hdr->size > size - sizeof(*hdr) || MCA_BTL_XS_DATA != hdr->kind) {
-        return -EPROTO;
+    if (hdr->size > size - sizeof(*hdr) || ring->plain != hdr->kind) {
+        return mca_btl_xs_ring_peek_checked(ring, hdr, data);
     }
     need = mca_btl_xs_ring_need(hdr->size);
     if (OPAL_UNLIKELY(rc < need)) {
@@ -185,7 +238,7 @@ int mca_btl_xs_ring_peek(mca_btl_xs_ring_t *ring, mca_btl_xs_hdr_t *hdr, void **
         rc = mca_btl_xs_ring_bytes(ring, need, &at);
     }
     if (OPAL_UNLIKELY(rc < need)) {
-        return -EAGAIN == rc || -EINTR == rc ? 0 : rc < 0 ? (int) rc : -EPIPE;
+        return mca_btl_xs_ring_short(rc);
     }
     *data = (unsigned char *) at + sizeof(*hdr);
     return 1;

@@ -17,6 +17,7 @@ BEGIN_C_DECLS
 struct mca_btl_xs_ring_t {
     int fd;                /**< the xensocket */
     struct xsock_map *map; /**< NULL: a receiver that cannot map */
+    unsigned int plain;    /**< kind of a frame that is taken as it is: see mca_btl_xs_ring_check() */
     uint64_t tail;         /**< transmitter: offset of a frame not after the oldest that the
                                 peer may still need */
     /* receiver without mapping: bytes that have been read and not consumed */
@@ -38,6 +39,16 @@ static inline bool mca_btl_xs_ring_quiet(const mca_btl_xs_ring_t *ring)
 {
     return NULL != ring->map && 0 == xsock_used(&ring->map->idx)
            && xsock_load(&ring->map->tx->prod) == ring->map->idx.prod;
+}
+
+/*
+ * A new ring: with checksums nothing is taken as it is, and what a transmitter has written need not
+ * stay there for the peer.
+ */
+#define MCA_BTL_XS_RING_NOTHING 0x100 /* no kind */
+static inline void mca_btl_xs_ring_check(mca_btl_xs_ring_t *ring, bool checksum)
+{
+    ring->plain = checksum ? MCA_BTL_XS_RING_NOTHING : MCA_BTL_XS_DATA;
 }
 
 /* Bytes that a frame takes in a ring. */
@@ -117,7 +128,10 @@ bool mca_btl_xs_ring_left(mca_btl_xs_ring_t *ring, uint64_t *at, mca_btl_xs_hdr_
 /*
  * Receiver: the next frame. 1, with a copy of its head, and its data, which stay where
  * they are until mca_btl_xs_ring_consume(); 0: not yet; or why none will come.
+ * MCA_BTL_XS_RING_CHECKED: as 1, with a checksum, which is right, and counts in what is consumed
+ * but not in the head. -EBADMSG: it is wrong.
  */
+#define MCA_BTL_XS_RING_CHECKED 2
 int mca_btl_xs_ring_peek(mca_btl_xs_ring_t *ring, mca_btl_xs_hdr_t *hdr, void **data);
 void mca_btl_xs_ring_consume(mca_btl_xs_ring_t *ring, size_t size);
 

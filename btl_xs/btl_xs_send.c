@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "btl_xs_send.h"
 
+#include "btl_xs_crc.h"
 #include "btl_xs_failover.h"
 #include "btl_xs_progress.h"
 #include "btl_xs_receive.h"
@@ -29,16 +30,11 @@ static bool mca_btl_xs_send_by_ring(mca_btl_xs_endpoint_t *endpoint, size_t size
            || mca_btl_xs_send_flipped(endpoint);
 }
 
-/* The next fragment is on the ring, except its data, at @hdr + 1. */
-static void mca_btl_xs_send_commit(mca_btl_xs_endpoint_t *endpoint, mca_btl_xs_hdr_t *hdr,
-                                   size_t size, mca_btl_base_tag_t tag)
+/* A fragment of @size bytes, and @more beside its data, has been written to the ring. */
+static inline __opal_attribute_always_inline__ void
+mca_btl_xs_send_written(mca_btl_xs_endpoint_t *endpoint, size_t size, size_t more)
 {
-    *hdr = (mca_btl_xs_hdr_t){.number = endpoint->tx_next++,
-                              .covered = mca_btl_xs_receive_covered(endpoint),
-                              .size = size,
-                              .kind = MCA_BTL_XS_DATA,
-                              .tag = tag};
-    mca_btl_xs_ring_commit(endpoint->tx_ring, size);
+    mca_btl_xs_ring_commit(endpoint->tx_ring, size + more);
     endpoint->idle = 0;
     endpoint->counters.xs_frags++;
     endpoint->counters.xs_bytes += size;
@@ -53,13 +49,28 @@ static void mca_btl_xs_send_commit(mca_btl_xs_endpoint_t *endpoint, mca_btl_xs_h
     }
 }
 
-/* 0: the fragment is on the ring. Or -EAGAIN, or the ring has come to its end. */
-static int mca_btl_xs_send_to_ring(mca_btl_xs_endpoint_t *endpoint, mca_btl_xs_frag_t *frag)
+/* The next fragment is on the ring, except its data, at @hdr + 1. */
+static void mca_btl_xs_send_commit(mca_btl_xs_endpoint_t *endpoint, mca_btl_xs_hdr_t *hdr,
+                                   size_t size, mca_btl_base_tag_t tag)
 {
-    mca_btl_xs_hdr_t *hdr;
-    size_t size = mca_btl_xs_frag_size(frag);
+    *hdr = (mca_btl_xs_hdr_t){.number = endpoint->tx_next++,
+                              .covered = mca_btl_xs_receive_covered(endpoint),
+                              .size = size,
+                              .kind = MCA_BTL_XS_DATA,
+                              .tag = tag};
+    mca_btl_xs_send_written(endpoint, size, 0);
+}
+
+/*
+ * The data of a fragment, @size bytes, to the ring, @more bytes behind its head. 0, or -EAGAIN, or the
+ * ring has come to its end.
+ */
+static inline __opal_attribute_always_inline__ int
+mca_btl_xs_send_write(mca_btl_xs_endpoint_t *endpoint, mca_btl_xs_frag_t *frag, size_t size,
+                      size_t more, mca_btl_xs_hdr_t **head)
+{
     void *at;
-    int rc = mca_btl_xs_ring_reserve(endpoint->tx_ring, size, &at);
+    int rc = mca_btl_xs_ring_reserve(endpoint->tx_ring, size + more, &at);
 
     if (OPAL_UNLIKELY(0 != rc)) {
         if (-EAGAIN != rc) {
@@ -69,14 +80,27 @@ static int mca_btl_xs_send_to_ring(mca_btl_xs_endpoint_t *endpoint, mca_btl_xs_f
         }
         return rc;
     }
-    hdr = at;
-    memcpy(hdr + 1, frag->segments[0].seg_addr.pval, frag->segments[0].seg_len);
+    *head = at;
+    at = (char *) (*head + 1) + more;
+    memcpy(at, frag->segments[0].seg_addr.pval, frag->segments[0].seg_len);
     if (mca_btl_xs_frag_in_place(frag)) {
-        memcpy((char *) (hdr + 1) + frag->segments[0].seg_len, frag->segments[1].seg_addr.pval,
+        memcpy((char *) at + frag->segments[0].seg_len, frag->segments[1].seg_addr.pval,
                frag->segments[1].seg_len);
     }
-    mca_btl_xs_send_commit(endpoint, hdr, size, frag->frame.hdr.tag);
     return 0;
+}
+
+/* 0: the fragment is on the ring. Or as above. */
+static int mca_btl_xs_send_to_ring(mca_btl_xs_endpoint_t *endpoint, mca_btl_xs_frag_t *frag)
+{
+    size_t size = mca_btl_xs_frag_size(frag);
+    mca_btl_xs_hdr_t *hdr;
+    int rc = mca_btl_xs_send_write(endpoint, frag, size, 0, &hdr);
+
+    if (OPAL_LIKELY(0 == rc)) {
+        mca_btl_xs_send_commit(endpoint, hdr, size, frag->frame.hdr.tag);
+    }
+    return rc;
 }
 
 /* The lock is held, and given up while tcp works. tx_busy is ours. */
@@ -127,6 +151,99 @@ static void mca_btl_xs_send_keep(mca_btl_xs_endpoint_t *endpoint, mca_btl_xs_fra
                          (opal_list_item_t *) frag);
 }
 
+/* Gives a fragment on the ring its checksum: of what is retained, not of the copy there. */
+static void mca_btl_xs_send_check(mca_btl_xs_frag_t *frag, mca_btl_xs_hdr_t *hdr)
+{
+    mca_btl_xs_check_t *check = (mca_btl_xs_check_t *) (hdr + 1);
+
+    hdr->kind = MCA_BTL_XS_CHECKED;
+    hdr->size += sizeof(*check);
+    check->head = mca_btl_xs_crc(0, hdr, sizeof(*hdr));
+    check->all = mca_btl_xs_frag_crc(frag, check->head);
+}
+
+/*
+ * The first one of tx_pending, to a ring: with a checksum, or, for tests, damaged. What has a checksum
+ * is also retained, as what lies on the ring may be what gets damaged. As mca_btl_xs_send_to_ring().
+ */
+static int mca_btl_xs_send_specially(mca_btl_xs_endpoint_t *endpoint, mca_btl_xs_frag_t *frag)
+{
+    const size_t more = endpoint->checksum ? sizeof(mca_btl_xs_check_t) : 0;
+    size_t size = mca_btl_xs_frag_size(frag);
+    mca_btl_xs_hdr_t *hdr;
+    int rc = mca_btl_xs_send_write(endpoint, frag, size, more, &hdr);
+
+    if (0 != rc) {
+        return rc;
+    }
+    frag->frame.hdr = (mca_btl_xs_hdr_t){.number = endpoint->tx_next++,
+                                         .covered = mca_btl_xs_receive_covered(endpoint),
+                                         .size = size,
+                                         .kind = MCA_BTL_XS_DATA,
+                                         .tag = frag->frame.hdr.tag};
+    if (endpoint->checksum && MCA_BTL_XS_OWED_COVERED == frag->owed) {
+        frag->frame.hdr.flags = MCA_BTL_XS_FLAG_WAITING;
+    }
+    *hdr = frag->frame.hdr;
+    opal_list_remove_first(&endpoint->tx_pending);
+    if (endpoint->checksum) {
+        mca_btl_xs_send_check(frag, hdr);
+        frag->on_ring = true;
+        mca_btl_xs_send_keep(endpoint, frag);
+    }
+    if (0 != mca_btl_xs_component.debug_corrupt && 0 != size
+        && 0 == ++endpoint->tx_damaged % mca_btl_xs_component.debug_corrupt) {
+        ((unsigned char *) (hdr + 1))[more + size - 1] ^= 1;
+    }
+    mca_btl_xs_send_written(endpoint, size, more);
+    return 0;
+}
+
+/* The last one retained that is not on the ring, or, with @on_ring, that is; or NULL. */
+static mca_btl_xs_frag_t *mca_btl_xs_send_last(mca_btl_xs_endpoint_t *endpoint, bool on_ring)
+{
+    opal_list_item_t *item = opal_list_get_last(&endpoint->tx_retained);
+
+    while (opal_list_get_begin(&endpoint->tx_retained) != item
+           && ((mca_btl_xs_frag_t *) item)->on_ring != on_ring) {
+        item = opal_list_get_prev(item);
+    }
+    return opal_list_get_begin(&endpoint->tx_retained) == item ? NULL : (mca_btl_xs_frag_t *) item;
+}
+
+/* The one after @frag, which had this number and may be gone by now, as may all before it. */
+static mca_btl_xs_frag_t *mca_btl_xs_send_following(mca_btl_xs_endpoint_t *endpoint,
+                                                    mca_btl_xs_frag_t *frag, uint64_t number)
+{
+    return (mca_btl_xs_frag_t *) (number < endpoint->tx_covered
+                                      ? opal_list_get_first(&endpoint->tx_retained)
+                                      : opal_list_get_next(&frag->base.super.super));
+}
+
+/* ... and all that was on it is retained, as it has checksums. */
+static void mca_btl_xs_send_resync_checked(mca_btl_xs_endpoint_t *endpoint)
+{
+    mca_btl_xs_frag_t *frag = mca_btl_xs_send_last(endpoint, true);
+    uint64_t number;
+
+    if (NULL == frag || endpoint->quiet) {
+        mca_btl_xs_path_event(endpoint, MCA_BTL_XS_EVENT_COVERED);
+        return;
+    }
+    frag->frame.hdr.flags |= MCA_BTL_XS_FLAG_WAITING;
+    endpoint->tx_resync_end = frag->frame.hdr.number + 1;
+    frag = (mca_btl_xs_frag_t *) opal_list_get_first(&endpoint->tx_retained);
+    while ((opal_list_item_t *) frag != opal_list_get_end(&endpoint->tx_retained)) {
+        number = frag->frame.hdr.number;
+        if (frag->on_ring) {
+            frag->on_ring = false;
+            endpoint->counters.resent++;
+            mca_btl_xs_send_to_tcp(endpoint, frag);
+        }
+        frag = mca_btl_xs_send_following(endpoint, frag, number);
+    }
+}
+
 /*
  * The ring has come to its end: what the peer may not have seen goes over TCP. Here it
  * does not matter whether it sees a fragment twice.
@@ -141,6 +258,11 @@ static void mca_btl_xs_send_resync(mca_btl_xs_endpoint_t *endpoint)
 
     endpoint->tx_resync = false;
     endpoint->tx_ring = NULL;
+    if (OPAL_UNLIKELY(endpoint->checksum)) {
+        mca_btl_xs_ring_close(ring);
+        mca_btl_xs_send_resync_checked(endpoint);
+        return;
+    }
     OBJ_CONSTRUCT(&left, opal_list_t);
     while (!endpoint->quiet && mca_btl_xs_ring_left(ring, &at, &hdr)) {
         if (hdr->number < endpoint->tx_covered) {
@@ -179,13 +301,10 @@ static void mca_btl_xs_send_resync(mca_btl_xs_endpoint_t *endpoint)
  */
 static void mca_btl_xs_send_again(mca_btl_xs_endpoint_t *endpoint)
 {
-    mca_btl_xs_frag_t *frag, *last;
-    uint64_t at = 0;
+    mca_btl_xs_frag_t *frag, *last = mca_btl_xs_send_last(endpoint, false);
+    uint64_t number;
 
     endpoint->tx_again = false;
-    last = opal_list_is_empty(&endpoint->tx_retained)
-               ? NULL
-               : (mca_btl_xs_frag_t *) opal_list_get_last(&endpoint->tx_retained);
     if (NULL != last) {
         /* Nobody might ever say that it has come. */
         last->frame.hdr.flags |= MCA_BTL_XS_FLAG_WAITING;
@@ -193,16 +312,13 @@ static void mca_btl_xs_send_again(mca_btl_xs_endpoint_t *endpoint)
     frag = (mca_btl_xs_frag_t *) opal_list_get_first(&endpoint->tx_retained);
     while ((opal_list_item_t *) frag != opal_list_get_end(&endpoint->tx_retained)
            && MCA_BTL_XS_TCP_UP == endpoint->tcp_state) {
-        at = frag->frame.hdr.number;
+        number = frag->frame.hdr.number;
         /* One that tcp has been given by the new connection already is on its way there. */
-        if (NULL == frag->des) {
+        if (NULL == frag->des && !frag->on_ring) {
             endpoint->counters.repeated++;
             mca_btl_xs_send_to_tcp(endpoint, frag);
         }
-        /* All before the first may have been covered meanwhile, this one with them. */
-        frag = (mca_btl_xs_frag_t *) (at < endpoint->tx_covered
-                                          ? opal_list_get_first(&endpoint->tx_retained)
-                                          : opal_list_get_next(&frag->base.super.super));
+        frag = mca_btl_xs_send_following(endpoint, frag, number);
     }
 }
 
@@ -267,6 +383,16 @@ static void mca_btl_xs_send_complete(opal_list_t *done)
     }
 }
 
+/* A fragment is on the ring, and retained. The lock is held, and given up meanwhile. */
+static void mca_btl_xs_send_checked_sent(mca_btl_xs_endpoint_t *endpoint, mca_btl_xs_frag_t *frag)
+{
+    mca_btl_xs_frag_retain(frag);
+    OPAL_THREAD_UNLOCK(&endpoint->lock);
+    mca_btl_xs_frag_sent(frag);
+    mca_btl_xs_frag_release(frag);
+    OPAL_THREAD_LOCK(&endpoint->lock);
+}
+
 void mca_btl_xs_send_pending(mca_btl_xs_endpoint_t *endpoint)
 {
     mca_btl_xs_frag_t *frag;
@@ -307,7 +433,9 @@ void mca_btl_xs_send_pending(mca_btl_xs_endpoint_t *endpoint)
             continue;
         }
         if (mca_btl_xs_send_by_ring(endpoint, mca_btl_xs_frag_size(frag))) {
-            int rc = mca_btl_xs_send_to_ring(endpoint, frag);
+            const bool special = endpoint->tx_special;
+            int rc = OPAL_UNLIKELY(special) ? mca_btl_xs_send_specially(endpoint, frag)
+                                            : mca_btl_xs_send_to_ring(endpoint, frag);
 
             if (-EAGAIN == rc) {
                 break;
@@ -315,7 +443,13 @@ void mca_btl_xs_send_pending(mca_btl_xs_endpoint_t *endpoint)
             if (0 != rc) {
                 continue;
             }
-            opal_list_remove_first(&endpoint->tx_pending);
+            if (OPAL_UNLIKELY(endpoint->checksum)) {
+                mca_btl_xs_send_checked_sent(endpoint, frag);
+                continue;
+            }
+            if (OPAL_LIKELY(!special)) {
+                opal_list_remove_first(&endpoint->tx_pending);
+            }
             mca_btl_xs_send_let_go(endpoint, frag);
             opal_list_append(&done, (opal_list_item_t *) frag);
             continue;
@@ -329,6 +463,7 @@ void mca_btl_xs_send_pending(mca_btl_xs_endpoint_t *endpoint)
             break;
         }
         opal_list_remove_first(&endpoint->tx_pending);
+        frag->on_ring = false;
         frag->frame.hdr.number = endpoint->tx_next++;
         frag->frame.hdr.size = mca_btl_xs_frag_size(frag);
         frag->frame.hdr.kind = MCA_BTL_XS_DATA;
@@ -374,7 +509,7 @@ int mca_btl_xs_send_frag(mca_btl_xs_endpoint_t *endpoint, mca_btl_xs_frag_t *fra
 
     OPAL_THREAD_LOCK(&endpoint->lock);
     if (OPAL_LIKELY(!endpoint->tx_busy && opal_list_is_empty(&endpoint->tx_pending)
-                    && mca_btl_xs_send_by_ring(endpoint, size)
+                    && mca_btl_xs_send_by_ring(endpoint, size) && !endpoint->tx_special
                     && 0 == mca_btl_xs_send_to_ring(endpoint, frag))) {
         mca_btl_xs_send_unlock(endpoint);
         frag->owed = flags & MCA_BTL_DES_SEND_ALWAYS_CALLBACK ? MCA_BTL_XS_OWED_SENT
@@ -393,7 +528,7 @@ int mca_btl_xs_send_frag(mca_btl_xs_endpoint_t *endpoint, mca_btl_xs_frag_t *fra
     } else {
         frag->owed = MCA_BTL_XS_OWED_COVERED;
     }
-    if (mca_btl_xs_send_by_ring(endpoint, size)) {
+    if (mca_btl_xs_send_by_ring(endpoint, size) && !endpoint->tx_special) {
         endpoint->counters.ring_full++;
     }
     opal_list_append(&endpoint->tx_pending, (opal_list_item_t *) frag);

@@ -7,6 +7,7 @@
 #include "opal/util/show_help.h"
 
 #include "btl_xs_accept.h"
+#include "btl_xs_crc.h"
 #include "btl_xs_endpoint.h"
 #include "btl_xs_failover.h"
 #include "btl_xs_path.h"
@@ -138,25 +139,38 @@ void mca_btl_xs_tcp_close(void)
     tcp.component = NULL;
 }
 
-static MCA_BTL_XS_RECEIVE_CALLBACK(mca_btl_xs_tcp_arrived, received)
+/* Who has sent it, or NULL. */
+static mca_btl_xs_endpoint_t *mca_btl_xs_tcp_sender(const mca_btl_xs_tcp_hdr_t *frame)
 {
-    const mca_btl_base_segment_t *segment = received->des_segments;
-    const mca_btl_xs_tcp_hdr_t *frame = segment->seg_addr.pval;
-    const bool here = mca_btl_xs_tcp_here;
     opal_process_name_t name;
     mca_btl_xs_endpoint_t *endpoint;
 
-    if (1 != received->des_segment_count || segment->seg_len < sizeof(*frame)
-        || frame->hdr.size != segment->seg_len - sizeof(*frame)) {
-        MCA_BTL_XS_VERBOSE(0, "a frame of wrong size has been dropped");
-        return;
-    }
     name.jobid = frame->jobid;
     name.vpid = frame->vpid;
     endpoint = mca_btl_xs_endpoint_find(name);
     if (OPAL_UNLIKELY(NULL == endpoint)) {
         MCA_BTL_XS_VERBOSE(MCA_BTL_XS_VERBOSE_DETAIL, "a frame of %s has been dropped",
                            OPAL_NAME_PRINT(name));
+    }
+    return endpoint;
+}
+
+/* Of so many bytes? */
+static bool mca_btl_xs_tcp_whole(const mca_btl_xs_tcp_hdr_t *frame, size_t size)
+{
+    if (size < sizeof(*frame) || frame->hdr.size != size - sizeof(*frame)) {
+        MCA_BTL_XS_VERBOSE(0, "a frame of wrong size has been dropped");
+        return false;
+    }
+    return true;
+}
+
+static void mca_btl_xs_tcp_came(const mca_btl_xs_tcp_hdr_t *frame)
+{
+    const bool here = mca_btl_xs_tcp_here;
+    mca_btl_xs_endpoint_t *endpoint = mca_btl_xs_tcp_sender(frame);
+
+    if (OPAL_UNLIKELY(NULL == endpoint)) {
         return;
     }
     mca_btl_xs_progress_wake(endpoint);
@@ -167,6 +181,112 @@ static MCA_BTL_XS_RECEIVE_CALLBACK(mca_btl_xs_tcp_arrived, received)
         mca_btl_xs_path_told(endpoint, &frame->hdr, frame + 1);
     }
     mca_btl_xs_tcp_here = here;
+}
+
+static MCA_BTL_XS_RECEIVE_CALLBACK(mca_btl_xs_tcp_arrived, received)
+{
+    const mca_btl_base_segment_t *segment = received->des_segments;
+
+    if (1 == received->des_segment_count
+        && mca_btl_xs_tcp_whole(segment->seg_addr.pval, segment->seg_len)) {
+        mca_btl_xs_tcp_came(segment->seg_addr.pval);
+    }
+}
+
+/*
+ * A frame of a peer's has come damaged. Nothing on its connections can be trusted any more: they are
+ * given up as if they had broken, so all that has not arrived comes again.
+ */
+static void mca_btl_xs_tcp_spoilt(mca_btl_xs_endpoint_t *endpoint, const char *reason)
+{
+    mca_btl_xs_progress_wake(endpoint);
+    mca_btl_xs_tcp_learn(endpoint);
+    mca_btl_xs_receive_corrupt(endpoint, "tcp", reason);
+    if (!mca_btl_xs_failover_broken(endpoint)) {
+        mca_btl_xs_endpoint_spoilt(endpoint);
+    }
+}
+
+/* One of them has sent it: which one is what is damaged. */
+static void mca_btl_xs_tcp_spoilt_perhaps(mca_btl_xs_endpoint_t *endpoint)
+{
+    if (endpoint->checksum && endpoint->met) {
+        mca_btl_xs_tcp_spoilt(endpoint, "sender-unknown");
+    }
+}
+
+static MCA_BTL_XS_RECEIVE_CALLBACK(mca_btl_xs_tcp_arrived_checked, received)
+{
+    const mca_btl_base_segment_t *segment = received->des_segments;
+    const mca_btl_xs_check_t *check = segment->seg_addr.pval;
+    const mca_btl_xs_tcp_hdr_t *frame = (const void *) (check + 1);
+    mca_btl_xs_endpoint_t *endpoint;
+    uint32_t head;
+
+    if (1 != received->des_segment_count || segment->seg_len < sizeof(*check) + sizeof(*frame)) {
+        MCA_BTL_XS_VERBOSE(0, "a frame of wrong size has been dropped");
+        return;
+    }
+    head = mca_btl_xs_crc(0, frame, sizeof(*frame));
+    if (OPAL_UNLIKELY(check->head != head)) {
+        mca_btl_xs_component_for_all(mca_btl_xs_tcp_spoilt_perhaps);
+        return;
+    }
+    if (!mca_btl_xs_tcp_whole(frame, segment->seg_len - sizeof(*check))) {
+        return;
+    }
+    if (OPAL_LIKELY(check->all == mca_btl_xs_crc(head, frame + 1, frame->hdr.size))) {
+        mca_btl_xs_tcp_came(frame);
+        return;
+    }
+    endpoint = mca_btl_xs_tcp_sender(frame);
+    if (NULL != endpoint) {
+        mca_btl_xs_tcp_spoilt(endpoint, "checksum");
+    }
+}
+
+/* For tests: of each so many fragments that come the last byte is another one. */
+static void mca_btl_xs_tcp_damage(const mca_btl_base_segment_t *segment, size_t before)
+{
+    static unsigned int came;
+    const mca_btl_xs_tcp_hdr_t *frame = (void *) ((char *) segment->seg_addr.pval + before);
+
+    if (segment->seg_len > before + sizeof(*frame) && MCA_BTL_XS_DATA == frame->hdr.kind
+        && 0 == ++came % mca_btl_xs_component.debug_corrupt_tcp) {
+        ((unsigned char *) segment->seg_addr.pval)[segment->seg_len - 1] ^= 1;
+    }
+}
+
+/* Calls one of the two above with what it has been called with. */
+#if OPAL_MAJOR_VERSION >= 5
+#    define MCA_BTL_XS_TCP_HAND_ON(to) to(btl, received)
+#else
+#    define MCA_BTL_XS_TCP_HAND_ON(to) to(btl, tag, received, cbdata)
+#endif
+
+static MCA_BTL_XS_RECEIVE_CALLBACK(mca_btl_xs_tcp_arrived_damaged, received)
+{
+    mca_btl_xs_tcp_damage(received->des_segments, 0);
+    MCA_BTL_XS_TCP_HAND_ON(mca_btl_xs_tcp_arrived);
+}
+
+static MCA_BTL_XS_RECEIVE_CALLBACK(mca_btl_xs_tcp_arrived_checked_damaged, received)
+{
+    mca_btl_xs_tcp_damage(received->des_segments, sizeof(mca_btl_xs_check_t));
+    MCA_BTL_XS_TCP_HAND_ON(mca_btl_xs_tcp_arrived_checked);
+}
+
+/* What no peer will send nobody waits for. */
+static void mca_btl_xs_tcp_listen(void)
+{
+    const bool damage = 0 != mca_btl_xs_component.debug_corrupt_tcp;
+
+    mca_btl_base_active_message_trigger[MCA_BTL_XS_TCP_TAG].cbfunc
+        = damage ? mca_btl_xs_tcp_arrived_damaged : mca_btl_xs_tcp_arrived;
+    if (mca_btl_xs_component.checksum) {
+        mca_btl_base_active_message_trigger[MCA_BTL_XS_TCP_CHECKED_TAG].cbfunc
+            = damage ? mca_btl_xs_tcp_arrived_checked_damaged : mca_btl_xs_tcp_arrived_checked;
+    }
 }
 
 bool mca_btl_xs_tcp_elsewhere(const mca_btl_xs_endpoint_t *endpoint)
@@ -194,7 +314,7 @@ int mca_btl_xs_tcp_init(bool enable_progress_threads, bool enable_mpi_threads)
             mca_btl_xs_accept_open();
         }
     }
-    mca_btl_base_active_message_trigger[MCA_BTL_XS_TCP_TAG].cbfunc = mca_btl_xs_tcp_arrived;
+    mca_btl_xs_tcp_listen();
     return OPAL_SUCCESS;
 }
 
@@ -212,6 +332,8 @@ void mca_btl_xs_tcp_fini(void)
 
 size_t mca_btl_xs_tcp_limit(void)
 {
+    const size_t heads = sizeof(mca_btl_xs_tcp_hdr_t)
+                         + (mca_btl_xs_component.checksum ? sizeof(mca_btl_xs_check_t) : 0);
     size_t limit = SIZE_MAX;
 
     for (int i = 0; i < tcp.count; i++) {
@@ -222,7 +344,7 @@ size_t mca_btl_xs_tcp_limit(void)
 
         limit = most < limit ? most : limit;
     }
-    return limit > sizeof(mca_btl_xs_tcp_hdr_t) ? limit - sizeof(mca_btl_xs_tcp_hdr_t) : 0;
+    return limit > heads ? limit - heads : 0;
 }
 
 uint32_t mca_btl_xs_tcp_flags(void)
@@ -492,10 +614,22 @@ static mca_btl_xs_link_t *mca_btl_xs_tcp_link(mca_btl_xs_endpoint_t *endpoint, s
     return endpoint->links + endpoint->next_link++ % endpoint->link_count;
 }
 
+/* Puts the checksum before the frame. */
+static mca_btl_base_tag_t mca_btl_xs_tcp_check(mca_btl_xs_frag_t *frag,
+                                               mca_btl_base_descriptor_t *des)
+{
+    frag->check.head = mca_btl_xs_crc(0, &frag->frame, sizeof(frag->frame));
+    frag->check.all = mca_btl_xs_frag_crc(frag, frag->check.head);
+    des->des_segments[0].seg_addr.pval = &frag->check;
+    des->des_segments[0].seg_len += sizeof(frag->check);
+    return MCA_BTL_XS_TCP_CHECKED_TAG;
+}
+
 /* Gives tcp a frame. Not without a place in tcp_users. */
 static int mca_btl_xs_tcp_give(mca_btl_xs_link_t *link, mca_btl_xs_frag_t *frag)
 {
     mca_btl_xs_endpoint_t *endpoint = link->peer;
+    mca_btl_base_tag_t tag = MCA_BTL_XS_TCP_TAG;
     mca_btl_base_descriptor_t *des;
     bool first, called, landed;
     int rc;
@@ -515,6 +649,9 @@ static int mca_btl_xs_tcp_give(mca_btl_xs_link_t *link, mca_btl_xs_frag_t *frag)
         des->des_segments[1] = frag->segments[1];
     }
     des->des_segment_count = frag->base.des_segment_count;
+    if (OPAL_UNLIKELY(endpoint->checksum)) {
+        tag = mca_btl_xs_tcp_check(frag, des);
+    }
     des->des_cbfunc = mca_btl_xs_tcp_complete;
     des->des_cbdata = frag;
     mca_btl_xs_frag_retain(frag);
@@ -522,7 +659,7 @@ static int mca_btl_xs_tcp_give(mca_btl_xs_link_t *link, mca_btl_xs_frag_t *frag)
     first = 0 == link->flying;
     mca_btl_xs_tcp_fly(link, frag, des);
     OPAL_THREAD_UNLOCK(&endpoint->lock);
-    rc = link->module->btl_send(link->module, link->endpoint, des, MCA_BTL_XS_TCP_TAG);
+    rc = link->module->btl_send(link->module, link->endpoint, des, tag);
     if (OPAL_LIKELY(0 < rc)) {
         OPAL_THREAD_LOCK(&endpoint->lock);
         mca_btl_xs_tcp_land(frag);

@@ -15,6 +15,9 @@
 /* Tag of all that xs sends through the wrapped tcp component; used by nobody else. */
 #define MCA_BTL_XS_TCP_TAG (MCA_BTL_TAG_BTL + 0x1c)
 
+/* ... and, between two that both have btl_xs_checksum, of frames behind an mca_btl_xs_check_t. */
+#define MCA_BTL_XS_TCP_CHECKED_TAG (MCA_BTL_XS_TCP_TAG | 1)
+
 /*
  * Kinds of frames. A DATA frame is numbered and goes over either wire. The others are
  * not numbered, go over TCP only, and do no harm if they come late or twice.
@@ -32,6 +35,8 @@ enum mca_btl_xs_kind_t {
     MCA_BTL_XS_ANSWER,   /* ... and what has become of it */
     MCA_BTL_XS_BEGIN,    /* first on each connection that the sender makes: mca_btl_xs_begin_t */
     MCA_BTL_XS_BEGUN,    /* answer to BEGIN, unless its generation is 0: likewise */
+    /* On a ring: DATA, behind an mca_btl_xs_check_t that counts in mca_btl_xs_hdr_t.size. */
+    MCA_BTL_XS_CHECKED = 0xfe,
 };
 
 /* Flag of a DATA frame: the sender waits for this fragment to be covered. */
@@ -59,6 +64,16 @@ struct mca_btl_xs_tcp_hdr_t {
     mca_btl_xs_hdr_t hdr;
 };
 typedef struct mca_btl_xs_tcp_hdr_t mca_btl_xs_tcp_hdr_t;
+
+/**
+ * CRC32C of a frame; on TCP it precedes the frame, on a ring it follows the head. The head alone
+ * says how much there is to look at, and on TCP who has sent it.
+ */
+struct mca_btl_xs_check_t {
+    uint32_t head; /**< of mca_btl_xs_tcp_hdr_t, on a ring of mca_btl_xs_hdr_t */
+    uint32_t all;  /**< ... and of the data */
+};
+typedef struct mca_btl_xs_check_t mca_btl_xs_check_t;
 
 struct mca_btl_xs_hello_t {
     uint64_t epoch;     /**< changes whenever what has been said before is void */
