@@ -3,7 +3,7 @@
  * The Open MPI component against processes that send it anything: frames over TCP, and on a
  * ring; and lines of a tool at its gate. It is compiled as for Open MPI, but what it has below
  * it: tcp takes each frame, now or later, and throws it away; its connections break; rings are
- * streams of the fuzzer's.
+ * streams of the fuzzer's. One peer has checksums.
  */
 #include "btl_xs_tcp.c"
 
@@ -51,7 +51,7 @@ static mca_btl_base_module_t below;
 static mca_btl_base_module_t *modules[] = {&below};
 static mca_btl_xs_endpoint_t *peers[PEERS];
 static int feed = -1, tool = -1, listener = -1;
-static unsigned long inputs, delivered, mended;
+static unsigned long inputs, delivered, mended, corrupt;
 static bool arriving;
 
 /* ---- what lies below and above ---- */
@@ -201,12 +201,19 @@ static struct connection *connection_of(const mca_btl_xs_endpoint_t *peer)
 static void below_look(const struct connection *connection, const mca_btl_xs_frag_t *frag,
                        const mca_btl_base_descriptor_t *des)
 {
-    const mca_btl_xs_tcp_hdr_t *frame = des->des_segments[0].seg_addr.pval;
+    const mca_btl_xs_check_t *check = des->des_segments[0].seg_addr.pval;
+    const bool checked = frag->endpoint->checksum;
+    const mca_btl_xs_tcp_hdr_t *frame = (const void *) (checked ? check + 1 : check);
     size_t size = 0;
 
     for (size_t i = 0; i < des->des_segment_count; i++) {
         touch(des->des_segments[i].seg_addr.pval, des->des_segments[i].seg_len);
         size += des->des_segments[i].seg_len;
+    }
+    if (checked) {
+        size -= sizeof(*check);
+        must(check->head == mca_btl_xs_crc(0, frame, sizeof(*frame)));
+        must(check->all == mca_btl_xs_frag_crc(frag, check->head));
     }
     must(size == sizeof(*frame) + frame->hdr.size);
     must(JOB == frame->jobid && 0 == frame->vpid);
@@ -225,7 +232,7 @@ static int below_send(mca_btl_base_module_t *btl, mca_btl_xs_endpoint_t *endpoin
     struct connection *connection = (struct connection *) endpoint;
     const mca_btl_xs_frag_t *frag = des->des_cbdata;
 
-    must(MCA_BTL_XS_TCP_TAG == tag);
+    must((frag->endpoint->checksum ? MCA_BTL_XS_TCP_CHECKED_TAG : MCA_BTL_XS_TCP_TAG) == tag);
     below_look(connection, frag, des);
     connection->begun = true;
     if (frag->endpoint->tcp_known) {
@@ -305,11 +312,14 @@ static MCA_BTL_XS_RECEIVE_CALLBACK(from_tcp, received)
 {
     must(arriving);
     arriving = false;
-#if OPAL_MAJOR_VERSION >= 5
-    mca_btl_xs_tcp_arrived(btl, received);
-#else
-    mca_btl_xs_tcp_arrived(btl, tag, received, cbdata);
-#endif
+    MCA_BTL_XS_TCP_HAND_ON(mca_btl_xs_tcp_arrived);
+}
+
+static MCA_BTL_XS_RECEIVE_CALLBACK(from_tcp_checked, received)
+{
+    must(arriving);
+    arriving = false;
+    MCA_BTL_XS_TCP_HAND_ON(mca_btl_xs_tcp_arrived_checked);
 }
 
 /* ---- a process of a job ---- */
@@ -373,6 +383,7 @@ static void prepare(void)
     tcp.count = 1;
     mca_btl_base_active_message_trigger[TAG].cbfunc = above;
     mca_btl_base_active_message_trigger[MCA_BTL_XS_TCP_TAG].cbfunc = from_tcp;
+    mca_btl_base_active_message_trigger[MCA_BTL_XS_TCP_CHECKED_TAG].cbfunc = from_tcp_checked;
 
     mca_btl_xs.super.btl_eager_limit = 16 * 1024;
     mca_btl_xs.super.btl_max_send_size = 64 * 1024;
@@ -383,6 +394,7 @@ static void prepare(void)
     mca_btl_xs_component.ring_size = 4096;
     mca_btl_xs_component.enable = true;
     mca_btl_xs_component.failover = 60;
+    mca_btl_xs_component.checksum = true;
     mca_btl_xs_component.progress = MCA_BTL_XS_PROGRESS_AUTO;
     OBJ_CONSTRUCT(&mca_btl_xs_component.lock, opal_mutex_t);
     OBJ_CONSTRUCT(&mca_btl_xs_component.endpoints, opal_list_t);
@@ -416,6 +428,7 @@ static void make_peer(int i)
     peer->proc->proc_name = name;
     /* One that cannot connect again. */
     peer->tcp_mend = PEERS - 1 != i;
+    peer->checksum = peer->tx_special = 1 == i;
     must(1 == mca_btl_xs_tcp_add_proc(peer));
     mca_btl_xs_failover_init(peer);
     mca_btl_xs_send_init(peer);
@@ -455,6 +468,7 @@ static void end(void)
         opal_proc_t *proc = peers[i]->proc;
 
         mended += peers[i]->counters.reconnects;
+        corrupt += peers[i]->counters.corrupt;
         peers[i]->quiet = true;
         while (mca_btl_xs_tcp_accepting(peers[i])) {
             events();
@@ -577,6 +591,17 @@ static size_t some_body(uint8_t kind, unsigned char *body, size_t most)
     return size;
 }
 
+/* A checksum, nearly always the right one. */
+static mca_btl_xs_check_t some_check(const void *head, size_t head_size, const void *data,
+                                     size_t size)
+{
+    mca_btl_xs_check_t check;
+
+    check.head = mca_btl_xs_crc(0, head, head_size) ^ (0 == take(1) % 32);
+    check.all = mca_btl_xs_crc(check.head, data, size) ^ (0 == take(1) % 32);
+    return check;
+}
+
 /* A frame over TCP, in memory of just its length. */
 static void arrives(void)
 {
@@ -586,6 +611,8 @@ static void arrives(void)
     unsigned char body[300] = {0};
     uint8_t kind = 0 == take(1) % 16 ? take(1) : 1 + take(1) % MCA_BTL_XS_BEGUN;
     size_t size = some_body(kind, body, sizeof(body)), length = sizeof(frame) + size;
+    const size_t before = peer->checksum ? sizeof(mca_btl_xs_check_t) : 0;
+    mca_btl_xs_check_t check;
     unsigned char *memory;
 
     if (MCA_BTL_XS_BEGUN == kind && sizeof(mca_btl_xs_begin_t) == size) {
@@ -608,16 +635,22 @@ static void arrives(void)
         length = take(1) % sizeof(frame);
         break;
     }
-    memory = malloc(length);
-    must(NULL != memory || 0 == length);
-    memcpy(memory, &frame, length < sizeof(frame) ? length : sizeof(frame));
+    memory = malloc(before + length);
+    must(NULL != memory || 0 == before + length);
+    memcpy(memory + before, &frame, length < sizeof(frame) ? length : sizeof(frame));
     if (length > sizeof(frame)) {
-        memcpy(memory + sizeof(frame), body, length - sizeof(frame));
+        memcpy(memory + before + sizeof(frame), body, length - sizeof(frame));
+    }
+    if (0 != before) {
+        check = some_check(&frame, sizeof(frame), body, size);
+        memcpy(memory, &check, sizeof(check));
     }
     segment.seg_addr.pval = memory;
-    segment.seg_len = length;
+    segment.seg_len = before + length;
     arriving = true;
-    mca_btl_xs_compat_deliver(&below, NULL, MCA_BTL_XS_TCP_TAG, &segment);
+    mca_btl_xs_compat_deliver(&below, NULL,
+                              0 == before ? MCA_BTL_XS_TCP_TAG : MCA_BTL_XS_TCP_CHECKED_TAG,
+                              &segment);
     free(memory);
 }
 
@@ -626,15 +659,21 @@ static void comes_by_ring(void)
 {
     mca_btl_xs_endpoint_t *peer = peers[take(1) % PEERS];
     unsigned char bytes[sizeof(mca_btl_xs_hdr_t) + 304] = {0};
-    uint32_t size = take(1);
-    mca_btl_xs_hdr_t hdr = some_head(peer, 0 == take(1) % 16 ? take(1) : MCA_BTL_XS_DATA,
-                                     some_size(size));
-    size_t need = mca_btl_xs_ring_need(size);
+    uint32_t size = take(1), more = peer->checksum ? sizeof(mca_btl_xs_check_t) : 0;
+    uint8_t kind = peer->checksum ? MCA_BTL_XS_CHECKED : MCA_BTL_XS_DATA;
+    mca_btl_xs_hdr_t hdr = some_head(peer, 0 == take(1) % 16 ? take(1) : kind,
+                                     some_size(size + more));
+    size_t need = mca_btl_xs_ring_need(size + more);
+    mca_btl_xs_check_t check;
 
     if (-1 == feed) {
         return;
     }
     memcpy(bytes, &hdr, sizeof(hdr));
+    if (peer->checksum) {
+        check = some_check(&hdr, sizeof(hdr), bytes + sizeof(hdr) + sizeof(check), size);
+        memcpy(bytes + sizeof(hdr), &check, sizeof(check));
+    }
     if (0 == take(1) % 8) {
         need = take(1) % (need + 1);
     }
@@ -769,7 +808,8 @@ static void look(void)
 /* Has it got anywhere? */
 static void __attribute__((destructor)) look_back(void)
 {
-    must(1000 > inputs || (inputs / 10 < delivered && inputs / 100 < mended));
+    must(1000 > inputs
+         || (inputs / 10 < delivered && inputs / 100 < mended && inputs / 100 < corrupt));
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
