@@ -161,6 +161,17 @@ check_stays()
 	check_equal "each carried $4 fragments or more" "" "$(awk -v least="$4" 'NF && $4 < least' <<< "$of")"
 }
 
+# notifies GUEST: its rings have sent notifications, as they do where a receiver has asked for
+# them.
+notifies()
+{
+	# shellcheck disable=SC2016 # expanded by awk
+	lab ssh "$1" cat /proc/net/xensocket | awk '
+		NR == 1 { for (i = 1; i <= NF; i++) if ($i == "sent") at = i }
+		NR > 1 { sent += $at }
+		END { exit !(sent > 0) }'
+}
+
 # xl_migrate GUEST FROM TO: takes a guest from a host to another.
 xl_migrate()
 {

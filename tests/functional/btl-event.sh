@@ -15,6 +15,9 @@ push_btl g1 g2
 load_module g1 g2
 job_begin g1,g2 2 --mca btl_xs_progress event suite --size 65536 random collectives flood sizes
 eventually 30 "both directions use rings" on_path 2 xs
+for guest in g1 g2; do
+	eventually 30 "$guest tells of arrivals" notifies $guest
+done
 if [ -z "${FULL:-}" ]; then
 	travel g2 xs_migrate xl_migrate
 	meetings=2

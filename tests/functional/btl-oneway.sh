@@ -19,6 +19,7 @@ stream()
 	local ended meetings=2 probes
 	job_begin g1,g2 2 --mca btl_xs_progress "$1" suite flood
 	eventually 30 "both directions use rings" on_path 2 xs
+	[ "$1" = poll ] || eventually 30 "arrivals are told" notifies g1
 	if [ -z "${FULL:-}" ]; then
 		travel g2 "$2" "$3"
 		travel g1 "$4" "$5"
