@@ -166,6 +166,10 @@ static void mca_btl_xs_command_look(int fd, short flags, void *context)
     mca_btl_xs_command_t *asked;
     char holders[32];
 
+    /* Not before: each look is a file to be read. */
+    if (0 == rings) {
+        rings = mca_btl_xs_control_lingering();
+    }
     if (0 != rings && 0 != strcmp(mca_btl_xs_control_holders(holders), "no")) {
         opal_event_evtimer_add(&command.timer, &later);
         return;
