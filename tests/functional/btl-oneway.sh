@@ -32,8 +32,8 @@ stream()
 	ended=$(stays)
 	job_end g1
 	# The way back has a few fragments after each 4000, so only the number of its stays counts.
-	check_stays "$ended" xs $((2 * meetings)) 0
-	check_stays "$ended" tcp $((2 * meetings)) 0
+	check_stays "$ended" xs $((2 * meetings))
+	check_stays "$ended" tcp $((2 * meetings))
 	check_equal "each stay of the stream carried a part of it" "" "$(awk '/^g1:/ && $4 < 1000' <<< "$ended")"
 	# Nobody has told them their hosts: they try, each way once at the start and after each move.
 	probes=$(total probes)
