@@ -1,6 +1,6 @@
 #!/bin/bash
 # Proves: between guests a job's TCP connections are reset, refused or walled off, on TCP and on rings; each time they are made anew, and nothing is lost, repeated or damaged.
-# Lab: hosts=1 guests=2 type=all suite=all
+# Lab: hosts=1 guests=2 type=pvh suite=all
 # Check: none
 # Limit: 1800
 # SPDX-License-Identifier: BSD-3-Clause
