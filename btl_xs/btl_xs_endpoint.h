@@ -67,6 +67,7 @@ struct mca_btl_base_endpoint_t {
     bool tx_resync;           /**< what is left on tx_ring is to be sent over TCP */
     uint64_t tx_resync_end;   /**< number behind the last fragment of the resync */
     uint32_t tx_generation;   /**< of the last offer */
+    uint32_t tx_port;         /**< of the last ring, which may be closed; 0: none */
     bool tx_again;            /**< what is in tx_retained is to be sent again when TCP is up */
     struct mca_btl_xs_frag_t *tx_flying; /**< frames that tcp has */
     opal_list_t tx_failed;    /**< tcp's descriptors that its endpoints may still know */
