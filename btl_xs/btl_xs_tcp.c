@@ -221,21 +221,20 @@ static MCA_BTL_XS_RECEIVE_CALLBACK(mca_btl_xs_tcp_arrived_checked, received)
     const mca_btl_xs_check_t *check = segment->seg_addr.pval;
     const mca_btl_xs_tcp_hdr_t *frame = (const void *) (check + 1);
     mca_btl_xs_endpoint_t *endpoint;
-    uint32_t head;
+    uint32_t head = 0;
+    bool heads = 1 == received->des_segment_count
+                 && segment->seg_len >= sizeof(*check) + sizeof(*frame);
 
-    if (1 != received->des_segment_count || segment->seg_len < sizeof(*check) + sizeof(*frame)) {
-        MCA_BTL_XS_VERBOSE(0, "a frame of wrong size has been dropped");
-        return;
+    if (OPAL_LIKELY(heads)) {
+        head = mca_btl_xs_crc(0, frame, sizeof(*frame));
     }
-    head = mca_btl_xs_crc(0, frame, sizeof(*frame));
-    if (OPAL_UNLIKELY(check->head != head)) {
+    /* What has a wrong size is damaged, too: nobody else would ask for it. */
+    if (OPAL_UNLIKELY(!heads || check->head != head)) {
         mca_btl_xs_component_for_all(mca_btl_xs_tcp_spoilt_perhaps);
         return;
     }
-    if (!mca_btl_xs_tcp_whole(frame, segment->seg_len - sizeof(*check))) {
-        return;
-    }
-    if (OPAL_LIKELY(check->all == mca_btl_xs_crc(head, frame + 1, frame->hdr.size))) {
+    if (OPAL_LIKELY(mca_btl_xs_tcp_whole(frame, segment->seg_len - sizeof(*check))
+                    && check->all == mca_btl_xs_crc(head, frame + 1, frame->hdr.size))) {
         mca_btl_xs_tcp_came(frame);
         return;
     }
