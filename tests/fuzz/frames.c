@@ -612,6 +612,8 @@ static void arrives(void)
     uint8_t kind = 0 == take(1) % 16 ? take(1) : 1 + take(1) % MCA_BTL_XS_BEGUN;
     size_t size = some_body(kind, body, sizeof(body)), length = sizeof(frame) + size;
     const size_t before = peer->checksum ? sizeof(mca_btl_xs_check_t) : 0;
+    const uint64_t found = peer->counters.corrupt;
+    bool damaged = false, own = peer->met;
     mca_btl_xs_check_t check;
     unsigned char *memory;
 
@@ -627,9 +629,11 @@ static void arrives(void)
     switch (take(1) % 32) {
     case 0:
         frame.vpid = take(4);
+        own = false;
         break;
     case 1:
         frame.jobid = take(4);
+        own = false;
         break;
     case 2:
         length = take(1) % sizeof(frame);
@@ -644,6 +648,9 @@ static void arrives(void)
     if (0 != before) {
         check = some_check(&frame, sizeof(frame), body, size);
         memcpy(memory, &check, sizeof(check));
+        damaged = length < sizeof(frame) || frame.hdr.size != size
+                  || check.head != mca_btl_xs_crc(0, &frame, sizeof(frame))
+                  || check.all != mca_btl_xs_crc(check.head, body, size);
     }
     segment.seg_addr.pval = memory;
     segment.seg_len = before + length;
@@ -652,6 +659,8 @@ static void arrives(void)
                               0 == before ? MCA_BTL_XS_TCP_TAG : MCA_BTL_XS_TCP_CHECKED_TAG,
                               &segment);
     free(memory);
+    /* None is dropped without a word. */
+    must(!damaged || !own || found < peer->counters.corrupt);
 }
 
 /* Something comes over the newest ring; part of a frame, at times. */
