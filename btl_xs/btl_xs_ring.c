@@ -17,7 +17,6 @@ static int mca_btl_xs_ring_new(int fd, mca_btl_xs_ring_t **result)
         return -ENOMEM;
     }
     ring->fd = fd;
-    mca_btl_xs_ring_check(ring, false);
     rc = xsock_map_open(fd, &ring->map);
     if (-EOPNOTSUPP == rc) {
         /* A receiver in a PV guest: it reads. */
@@ -32,6 +31,7 @@ static int mca_btl_xs_ring_new(int fd, mca_btl_xs_ring_t **result)
         mca_btl_xs_ring_close(ring);
         return rc;
     }
+    mca_btl_xs_ring_check(ring, false);
     *result = ring;
     return 0;
 }
@@ -89,7 +89,7 @@ static void mca_btl_xs_ring_move_tail(mca_btl_xs_ring_t *ring)
 {
     const struct xsock_idx *idx = &ring->map->idx;
 
-    if (MCA_BTL_XS_RING_NOTHING == ring->plain) {
+    if (ring->checked) {
         ring->tail = idx->cons;
         return;
     }
@@ -184,13 +184,12 @@ static int mca_btl_xs_ring_short(ssize_t rc)
 static __opal_attribute_noinline__ int
 mca_btl_xs_ring_peek_checked(mca_btl_xs_ring_t *ring, mca_btl_xs_hdr_t *hdr, void **data)
 {
-    size_t size = NULL != ring->map ? ring->map->idx.size : ring->size;
     const size_t heads = sizeof(*hdr) + sizeof(mca_btl_xs_check_t);
     mca_btl_xs_check_t check;
     const void *at;
     ssize_t rc, need;
 
-    if (MCA_BTL_XS_RING_NOTHING != ring->plain) {
+    if (!ring->checked) {
         return -EPROTO;
     }
     rc = mca_btl_xs_ring_bytes(ring, heads, &at);
@@ -202,7 +201,7 @@ mca_btl_xs_ring_peek_checked(mca_btl_xs_ring_t *ring, mca_btl_xs_hdr_t *hdr, voi
         return -EBADMSG;
     }
     if (MCA_BTL_XS_CHECKED != hdr->kind || hdr->size < sizeof(check)
-        || hdr->size > size - sizeof(*hdr)) {
+        || hdr->size > mca_btl_xs_ring_size(ring) - sizeof(*hdr)) {
         return -EPROTO;
     }
     need = mca_btl_xs_ring_need(hdr->size);
@@ -219,7 +218,6 @@ mca_btl_xs_ring_peek_checked(mca_btl_xs_ring_t *ring, mca_btl_xs_hdr_t *hdr, voi
 
 int mca_btl_xs_ring_peek(mca_btl_xs_ring_t *ring, mca_btl_xs_hdr_t *hdr, void **data)
 {
-    size_t size = NULL != ring->map ? ring->map->idx.size : ring->size;
     const void *at;
     ssize_t rc, need;
 
@@ -233,7 +231,7 @@ int mca_btl_xs_ring_peek(mca_btl_xs_ring_t *ring, mca_btl_xs_hdr_t *hdr, void **
     }
     /* Once: the peer's domain could change it under our eyes. */
     memcpy(hdr, at, sizeof(*hdr));
-    if (hdr->size > size - sizeof(*hdr) || ring->plain != hdr->kind) {
+    if (hdr->size >= ring->limit || MCA_BTL_XS_DATA != hdr->kind) {
         return mca_btl_xs_ring_peek_checked(ring, hdr, data);
     }
     need = mca_btl_xs_ring_need(hdr->size);

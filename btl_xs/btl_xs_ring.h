@@ -18,7 +18,8 @@ struct mca_btl_xs_ring_t {
     int fd;                /**< the xensocket */
     uint32_t port;         /**< transmitter: what its kernel knows it by */
     struct xsock_map *map; /**< NULL: a receiver that cannot map */
-    unsigned int plain;    /**< kind of a frame that is taken as it is: see mca_btl_xs_ring_check() */
+    bool checked;          /**< its frames have checksums: see mca_btl_xs_ring_check() */
+    size_t limit;          /**< receiver: from this size on none is taken as it is */
     uint64_t tail;         /**< transmitter: offset of a frame not after the oldest that the
                                 peer may still need */
     /* receiver without mapping: bytes that have been read and not consumed */
@@ -42,14 +43,20 @@ static inline bool mca_btl_xs_ring_quiet(const mca_btl_xs_ring_t *ring)
            && xsock_load(&ring->map->tx->prod) == ring->map->idx.prod;
 }
 
+/* Bytes that it has. */
+static inline size_t mca_btl_xs_ring_size(const mca_btl_xs_ring_t *ring)
+{
+    return NULL != ring->map ? ring->map->idx.size : ring->size;
+}
+
 /*
- * A new ring: with checksums nothing is taken as it is, and what a transmitter has written need not
+ * A new ring: with checksums no frame is taken as it is, and what a transmitter has written need not
  * stay there for the peer.
  */
-#define MCA_BTL_XS_RING_NOTHING 0x100 /* no kind */
 static inline void mca_btl_xs_ring_check(mca_btl_xs_ring_t *ring, bool checksum)
 {
-    ring->plain = checksum ? MCA_BTL_XS_RING_NOTHING : MCA_BTL_XS_DATA;
+    ring->checked = checksum;
+    ring->limit = checksum ? 0 : mca_btl_xs_ring_size(ring) - sizeof(mca_btl_xs_hdr_t) + 1;
 }
 
 /* Bytes that a frame takes in a ring. */
