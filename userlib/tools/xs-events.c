@@ -388,9 +388,9 @@ static void heard(struct gate *g, const char *line)
 		return;
 	if (!strcmp(state, "event"))
 		came(job, rank, g, line + length);
-	else if (!strcmp(state, "done") && job->ranks[rank].via == g && !job->ranks[rank].last)
+	else if (!strcmp(state, "done") && !job->ranks[rank].last)
 		job->ranks[rank].last = job->ranks[rank].told = strtoul(line + length, NULL, 10);
-	else if (!strcmp(state, "again") && job->ranks[rank].via == g)
+	else if (!strcmp(state, "again"))
 		ask(job, rank, g);
 	else if (!strcmp(state, "lost"))
 		lost(job, rank, strtoul(line + length, NULL, 10));
