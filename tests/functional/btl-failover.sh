@@ -31,11 +31,11 @@ reset_in()
 }
 
 # wall_in GUEST -A|-D TARGET...: what is sent from there on the job's connections ends so, or
-# does not any more.
+# does not any more. A reset that the guest sends to itself, in answer, is not meant.
 wall_in()
 {
 	lab ssh "$1" "for ports in --sport --dport; do
-		iptables -w $2 OUTPUT -p tcp \$ports $first:$last -j ${*:3} || exit; done"
+		iptables -w $2 OUTPUT ! -o lo -p tcp \$ports $first:$last -j ${*:3} || exit; done"
 }
 
 # times GUEST TEXT: how often its rank has said that.
