@@ -1,7 +1,7 @@
 #!/bin/bash
 # Proves: between guests a job's TCP connections are reset, refused or walled off, on TCP and on rings; each time they are made anew, and nothing is lost, repeated or damaged.
 # Lab: hosts=1 guests=2 type=pvh suite=all
-# Check: none
+# Check: trixie-pvh
 # Limit: 1800
 # SPDX-License-Identifier: BSD-3-Clause
 
