@@ -24,6 +24,9 @@
  *  btl_xs_progress.c   where we look for what has come, and how often
  *  btl_xs_host.c       what is known of this domain: /dev/xensocket
  *  btl_xs_tcp.c        the wrapped tcp component
+ *  btl_xs_accept.c     connections that come to it
+ *  btl_xs_watch.c      its sockets
+ *  btl_xs_failover.c   what becomes of a peer whose connection has broken
  *  btl_xs_frag.c       descriptors
  *  btl_xs_counters.c   what is counted, and MPI_T
  */
@@ -59,6 +62,7 @@ struct mca_btl_xs_component_t {
     bool warn;                 /**< say why they cannot be used */
     size_t ring_size;          /**< bytes in a ring */
     size_t window;             /**< bytes for a peer that are taken over at once */
+    unsigned int failover;     /**< seconds that a broken TCP connection is tried to be mended */
     int progress;              /**< mca_btl_xs_progress_t */
     unsigned int debug_flip;   /**< choose the wire anew each so many fragments */
     unsigned int debug_revoke; /**< give the ring up each so many fragments */

@@ -268,10 +268,14 @@ static void mca_btl_xs_command_resume(const mca_btl_xs_command_t *asked, char *a
 
 static void mca_btl_xs_command_subscribe(const mca_btl_xs_command_t *asked, char *arguments)
 {
-    const char *refused = mca_btl_xs_events_subscribe(asked->gate, asked->id, arguments);
+    uint64_t last;
+    const char *refused = mca_btl_xs_events_subscribe(asked->gate, asked->id, arguments, &last);
 
-    mca_btl_xs_command_answer(asked, "%s %s", NULL == refused ? "done" : "bad",
-                              NULL == refused ? "" : refused);
+    if (NULL == refused) {
+        mca_btl_xs_command_answer(asked, "done %lu", (unsigned long) last);
+    } else {
+        mca_btl_xs_command_answer(asked, "bad %s", refused);
+    }
 }
 
 static void mca_btl_xs_command_unsubscribe(const mca_btl_xs_command_t *asked, char *arguments)

@@ -11,9 +11,10 @@
  * ID is the gate's, a word; RANKS is "*" or like "0,3-5".
  *
  * To "subscribe [FIRST]" there are more answers than one, for as long as the tool is there:
- * "event NUMBER TIME NAME SEVERITY KEY=VALUE...", and "lost COUNT". FIRST is the number of the
- * event to begin with, by rank; 0: all that are kept; without: those to come. "acknowledge
- * NUMBER" says that all up to this one have been read (btl_xs_events.h), and has no answer.
+ * "done LAST", "event NUMBER TIME NAME SEVERITY KEY=VALUE...", and "lost COUNT". FIRST is the
+ * number of the event to begin with, by rank; 0: all that are kept; without: those to come; LAST
+ * that of the one before. Who asks again begins there. "acknowledge NUMBER" says that all up to
+ * this one have been read (btl_xs_events.h), and has no answer.
  */
 #ifndef MCA_BTL_XS_COMMAND_H
 #define MCA_BTL_XS_COMMAND_H

@@ -52,6 +52,30 @@ static inline void mca_btl_xs_compat_abort(const char *why)
     (void) PMIx_Abort(1, why, NULL, 0);
 }
 
+/*
+ * Open MPI is being taken apart: tcp cannot connect any more. Processes are forgotten behind
+ * that, but when all of them have been in MPI_Finalize.
+ */
+static inline bool mca_btl_xs_compat_late(void)
+{
+    return 0 >= opal_initialized;
+}
+
+/* btl_xs_failover if the user does not say */
+#    define MCA_BTL_XS_COMPAT_FAILOVER 60
+
+/* Can connections be made again while other threads are in MPI? */
+static inline bool mca_btl_xs_compat_mends_with_threads(void)
+{
+    return true;
+}
+
+/* Does tcp free a descriptor that it has called back for as a connection has broken? */
+static inline bool mca_btl_xs_compat_tcp_frees(void)
+{
+    return true;
+}
+
 #else
 
 #    include "opal/mca/event/event.h"
@@ -98,6 +122,29 @@ static inline void mca_btl_xs_compat_abort(const char *why)
     if (NULL != opal_pmix.abort) {
         (void) opal_pmix.abort(1, why, NULL);
     }
+}
+
+static inline bool mca_btl_xs_compat_late(void)
+{
+    return false;
+}
+
+/*
+ * Jobs with this tcp whose connections were cut again and again have hung, or crashed: only for
+ * who asks for it.
+ */
+#    define MCA_BTL_XS_COMPAT_FAILOVER 0
+
+/* One break in a hundred or so was the end of all progress. */
+static inline bool mca_btl_xs_compat_mends_with_threads(void)
+{
+    return false;
+}
+
+/* No, and its endpoint still has one of them, and may call back for it again. */
+static inline bool mca_btl_xs_compat_tcp_frees(void)
+{
+    return false;
 }
 
 #endif

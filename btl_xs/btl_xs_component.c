@@ -134,6 +134,15 @@ static int mca_btl_xs_component_register(void)
                      "message waits for the peer (default: 4194304). As much memory may be used "
                      "for each peer.",
                      MCA_BASE_VAR_TYPE_SIZE_T, OPAL_INFO_LVL_5, &mca_btl_xs_component.window);
+    mca_btl_xs_component.failover = MCA_BTL_XS_COMPAT_FAILOVER;
+    mca_btl_xs_param("failover",
+                     "Seconds in which a TCP connection that has broken between two live "
+                     "processes is tried to be made again, and what was lost with it sent again, "
+                     "before the job is ended. 0: not at all; then no connection takes a second "
+                     "descriptor (default: 60; with Open MPI 4.1 0, as jobs have hung or crashed "
+                     "there when a connection was made again)",
+                     MCA_BASE_VAR_TYPE_UNSIGNED_INT, OPAL_INFO_LVL_4,
+                     &mca_btl_xs_component.failover);
     mca_btl_xs_param_progress();
     mca_btl_xs_component.free_list_num = 8;
     mca_btl_xs_param("free_list_num", "Descriptors of each size made at the start (default: 8)",

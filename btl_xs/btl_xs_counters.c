@@ -28,6 +28,8 @@ static const mca_btl_xs_counter_t mca_btl_xs_counters[]
        COUNTER(switches, "Changes from TCP to a ring"),
        COUNTER(fallbacks, "Changes from a ring back to TCP"),
        COUNTER(resent, "Fragments that were left on a ring and were sent again over TCP"),
+       COUNTER(reconnects, "Times that a TCP connection had broken and there was one again"),
+       COUNTER(repeated, "Fragments sent over TCP again after that"),
        COUNTER(ring_full, "Fragments that had to wait for room on a ring"),
        COUNTER(duplicates, "Fragments received that had arrived before, and were dropped"),
        COUNTER(early, "Fragments received before their turn, and kept until then")};

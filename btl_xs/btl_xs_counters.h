@@ -21,6 +21,8 @@ struct mca_btl_xs_counters_t {
     uint64_t switches;
     uint64_t fallbacks;
     uint64_t resent;
+    uint64_t reconnects;
+    uint64_t repeated;
     uint64_t ring_full;
     uint64_t duplicates;
     uint64_t early;

@@ -7,9 +7,11 @@
 
 #include "btl_xs_control.h"
 #include "btl_xs_events.h"
+#include "btl_xs_failover.h"
 #include "btl_xs_progress.h"
 #include "btl_xs_receive.h"
 #include "btl_xs_send.h"
+#include "btl_xs_watch.h"
 
 /* How long a leaving process tries to send what it has promised to send. */
 #define MCA_BTL_XS_DRAIN_SECONDS 10.0
@@ -17,12 +19,15 @@
 /* How long it waits, in all, for peers to take leave of it. */
 #define MCA_BTL_XS_LEAVE_SECONDS 1.0
 
+/* It can connect again after a TCP connection has broken. */
+#define MCA_BTL_XS_MODEX_FAILOVER 0x1
+
 /**
  * What a process says of itself before there is a connection.
  */
 struct mca_btl_xs_modex_t {
     uint32_t version; /**< MCA_BTL_XS_WIRE_VERSION */
-    uint32_t reserved;
+    uint32_t flags;   /**< MCA_BTL_XS_MODEX_* */
 };
 typedef struct mca_btl_xs_modex_t mca_btl_xs_modex_t;
 
@@ -33,6 +38,8 @@ static void mca_btl_xs_endpoint_construct(mca_btl_xs_endpoint_t *endpoint)
     OBJ_CONSTRUCT(&endpoint->lock, opal_mutex_t);
     OBJ_CONSTRUCT(&endpoint->tx_pending, opal_list_t);
     OBJ_CONSTRUCT(&endpoint->tx_retained, opal_list_t);
+    OBJ_CONSTRUCT(&endpoint->tx_failed, opal_list_t);
+    OBJ_CONSTRUCT(&endpoint->tx_told, opal_list_t);
     OBJ_CONSTRUCT(&endpoint->rx_early, opal_list_t);
 }
 
@@ -49,11 +56,15 @@ static void mca_btl_xs_endpoint_destruct(mca_btl_xs_endpoint_t *endpoint)
     }
     opal_list_join(&endpoint->tx_pending, opal_list_get_end(&endpoint->tx_pending),
                    &endpoint->tx_retained);
+    opal_list_join(&endpoint->tx_pending, opal_list_get_end(&endpoint->tx_pending),
+                   &endpoint->tx_told);
     while (NULL != (item = opal_list_remove_first(&endpoint->tx_pending))) {
         mca_btl_xs_frag_return((mca_btl_xs_frag_t *) item);
     }
     OBJ_DESTRUCT(&endpoint->tx_pending);
     OBJ_DESTRUCT(&endpoint->tx_retained);
+    OBJ_DESTRUCT(&endpoint->tx_failed);
+    OBJ_DESTRUCT(&endpoint->tx_told);
     OBJ_DESTRUCT(&endpoint->rx_early);
     OBJ_DESTRUCT(&endpoint->lock);
 }
@@ -65,6 +76,10 @@ int mca_btl_xs_endpoint_publish(void)
 {
     mca_btl_xs_modex_t modex = {.version = MCA_BTL_XS_WIRE_VERSION};
     int rc;
+
+    if (mca_btl_xs_watch_possible()) {
+        modex.flags |= MCA_BTL_XS_MODEX_FAILOVER;
+    }
 
     OPAL_MODEX_SEND(rc, MCA_BTL_XS_MODEX_SCOPE, &mca_btl_xs_component.super.btl_version, &modex,
                     sizeof(modex));
@@ -80,8 +95,8 @@ static void mca_btl_xs_endpoint_mismatch(opal_proc_t *proc, uint32_t version)
     free(host);
 }
 
-/* Does the peer have xs, of our version? */
-static bool mca_btl_xs_endpoint_possible(opal_proc_t *proc)
+/* Does the peer have xs, of our version? Then *@flags are what it says of itself. */
+static bool mca_btl_xs_endpoint_possible(opal_proc_t *proc, uint32_t *flags)
 {
     mca_btl_xs_modex_t *modex = NULL;
     size_t size = 0;
@@ -95,6 +110,8 @@ static bool mca_btl_xs_endpoint_possible(opal_proc_t *proc)
     if (OPAL_SUCCESS == rc) {
         if (!possible) {
             mca_btl_xs_endpoint_mismatch(proc, size < sizeof(*modex) ? 0 : modex->version);
+        } else {
+            *flags = modex->flags;
         }
         free(modex);
     }
@@ -106,7 +123,7 @@ static uint64_t mca_btl_xs_endpoint_key(opal_process_name_t name)
     return (uint64_t) name.jobid << 32 | name.vpid;
 }
 
-static mca_btl_xs_endpoint_t *mca_btl_xs_endpoint_create(opal_proc_t *proc)
+static mca_btl_xs_endpoint_t *mca_btl_xs_endpoint_create(opal_proc_t *proc, uint32_t flags)
 {
     mca_btl_xs_endpoint_t *endpoint = OBJ_NEW(mca_btl_xs_endpoint_t);
 
@@ -115,11 +132,15 @@ static mca_btl_xs_endpoint_t *mca_btl_xs_endpoint_create(opal_proc_t *proc)
     }
     endpoint->proc = proc;
     endpoint->held = mca_btl_xs_control_wanted(endpoint);
-    endpoint->link_count = mca_btl_xs_tcp_add_proc(proc, &endpoint->links);
-    if (0 == endpoint->link_count) {
+    /* Both, or a connection that one makes again would find the rest of the old one. */
+    endpoint->tcp_mend = mca_btl_xs_watch_possible()
+                         && 0 != (flags & MCA_BTL_XS_MODEX_FAILOVER);
+    if (0 == mca_btl_xs_tcp_add_proc(endpoint)) {
         OBJ_RELEASE(endpoint);
         return NULL;
     }
+    mca_btl_xs_failover_init(endpoint);
+    mca_btl_xs_send_init(endpoint);
     if (opal_list_is_empty(&mca_btl_xs_component.endpoints)) {
         mca_btl_xs_progress_begin();
     }
@@ -132,13 +153,14 @@ static mca_btl_xs_endpoint_t *mca_btl_xs_endpoint_create(opal_proc_t *proc)
 mca_btl_xs_endpoint_t *mca_btl_xs_endpoint_get(opal_proc_t *proc)
 {
     mca_btl_xs_endpoint_t *endpoint = NULL;
+    uint32_t flags;
 
     OPAL_THREAD_LOCK(&mca_btl_xs_component.lock);
     (void) opal_hash_table_get_value_uint64(&mca_btl_xs_component.by_name,
                                             mca_btl_xs_endpoint_key(proc->proc_name),
                                             (void **) &endpoint);
-    if (NULL == endpoint && mca_btl_xs_endpoint_possible(proc)) {
-        endpoint = mca_btl_xs_endpoint_create(proc);
+    if (NULL == endpoint && mca_btl_xs_endpoint_possible(proc, &flags)) {
+        endpoint = mca_btl_xs_endpoint_create(proc, flags);
     }
     OPAL_THREAD_UNLOCK(&mca_btl_xs_component.lock);
     return endpoint;
@@ -183,6 +205,12 @@ mca_btl_xs_endpoint_t *mca_btl_xs_endpoint_find(opal_process_name_t name)
     return NULL == proc ? NULL : mca_btl_xs_endpoint_get(proc);
 }
 
+/* Is there no connection, and will there be none? */
+static bool mca_btl_xs_endpoint_cut_off(const mca_btl_xs_endpoint_t *endpoint)
+{
+    return MCA_BTL_XS_TCP_UP != endpoint->tcp_state && mca_btl_xs_compat_late();
+}
+
 /* Is anything that the layer above believes to be sent still here? */
 static bool mca_btl_xs_endpoint_unsent(mca_btl_xs_endpoint_t *endpoint)
 {
@@ -192,10 +220,10 @@ static bool mca_btl_xs_endpoint_unsent(mca_btl_xs_endpoint_t *endpoint)
     OPAL_THREAD_LOCK(&endpoint->lock);
     unsent = !opal_list_is_empty(&endpoint->tx_pending) || endpoint->tx_resync;
     OPAL_LIST_FOREACH (frag, &endpoint->tx_retained, mca_btl_xs_frag_t) {
-        unsent = unsent || 1 < frag->references;
+        unsent = unsent || endpoint->tx_again || 1 < frag->references;
     }
     OPAL_THREAD_UNLOCK(&endpoint->lock);
-    return unsent && !endpoint->lost && !endpoint->quiet;
+    return unsent && !endpoint->lost && !endpoint->quiet && !mca_btl_xs_endpoint_cut_off(endpoint);
 }
 
 /* Of us and tcp alone: other components may have been taken apart already. */
@@ -222,9 +250,14 @@ static void mca_btl_xs_endpoint_leave(mca_btl_xs_endpoint_t *endpoint)
     static double patience = MCA_BTL_XS_LEAVE_SECONDS;
     double begin = mca_btl_xs_endpoint_now(), passed = 0;
 
+    while (MCA_BTL_XS_TCP_DOWN == endpoint->tcp_state && !mca_btl_xs_endpoint_cut_off(endpoint)
+           && passed < patience) {
+        mca_btl_xs_endpoint_progress();
+        passed = mca_btl_xs_endpoint_now() - begin;
+    }
     mca_btl_xs_tcp_tell(endpoint, MCA_BTL_XS_BYE, NULL, 0);
     endpoint->quiet = true;
-    while (!endpoint->released && passed < patience) {
+    while (!endpoint->released && !mca_btl_xs_endpoint_cut_off(endpoint) && passed < patience) {
         mca_btl_xs_endpoint_progress();
         passed = mca_btl_xs_endpoint_now() - begin;
     }
@@ -234,13 +267,20 @@ static void mca_btl_xs_endpoint_leave(mca_btl_xs_endpoint_t *endpoint)
 void mca_btl_xs_endpoint_put(mca_btl_xs_endpoint_t *endpoint)
 {
     double end = mca_btl_xs_endpoint_now() + MCA_BTL_XS_DRAIN_SECONDS;
+    const bool here = mca_btl_xs_tcp_here;
 
+    /* Nobody else is there to do it. */
+    mca_btl_xs_tcp_here = true;
     while (mca_btl_xs_endpoint_unsent(endpoint) && mca_btl_xs_endpoint_now() <= end) {
         mca_btl_xs_endpoint_progress();
         mca_btl_xs_send_pending(endpoint);
     }
     if (endpoint->contacted || endpoint->met) {
         mca_btl_xs_endpoint_leave(endpoint);
+    }
+    /* tcp forgets, when it frees an endpoint, that libevent is about to call it for that. */
+    while (mca_btl_xs_tcp_accepting(endpoint) && mca_btl_xs_endpoint_now() <= end) {
+        mca_btl_xs_endpoint_progress();
     }
     mca_btl_xs_counters_report(endpoint);
     mca_btl_xs_progress_remove(endpoint);
@@ -260,8 +300,11 @@ void mca_btl_xs_endpoint_put(mca_btl_xs_endpoint_t *endpoint)
                                          mca_btl_xs_endpoint_key(endpoint->proc->proc_name), NULL);
     }
     OPAL_THREAD_UNLOCK(&mca_btl_xs_component.lock);
-    mca_btl_xs_tcp_del_proc(endpoint->proc, endpoint->links, endpoint->link_count);
+    mca_btl_xs_tcp_del_proc(endpoint);
+    mca_btl_xs_failover_fini(endpoint);
+    mca_btl_xs_send_fini(endpoint);
     OBJ_RELEASE(endpoint);
+    mca_btl_xs_tcp_here = here;
 }
 
 void mca_btl_xs_endpoint_lost(mca_btl_xs_endpoint_t *endpoint)

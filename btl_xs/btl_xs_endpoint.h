@@ -19,6 +19,14 @@ enum mca_btl_xs_silence_t {
 };
 typedef enum mca_btl_xs_silence_t mca_btl_xs_silence_t;
 
+/* See btl_xs_failover.h. */
+enum mca_btl_xs_tcp_state_t {
+    MCA_BTL_XS_TCP_UP,
+    MCA_BTL_XS_TCP_DOWN,
+    MCA_BTL_XS_TCP_BEGINNING,
+};
+typedef enum mca_btl_xs_tcp_state_t mca_btl_xs_tcp_state_t;
+
 /**
  * A peer. Two processes may send to each other at the same time, and do not know of each
  * other's locks: what belongs to sending and what belongs to receiving is independent.
@@ -36,7 +44,7 @@ struct mca_btl_base_endpoint_t {
     opal_mutex_t lock;
     mca_btl_xs_counters_t counters;
     bool met;  /**< something has been said to it, or by it, over TCP */
-    bool lost; /**< a TCP connection has failed, which has been said */
+    bool lost; /**< TCP has failed for good, which has been said */
     bool quiet;    /**< nothing is sent to it any more: it has left, or we are leaving */
     bool released; /**< nothing more comes from it: it has said BYE, or BYE_TOO */
     unsigned int users; /**< how often the layer above has asked for it and not given it back */
@@ -56,6 +64,27 @@ struct mca_btl_base_endpoint_t {
     uint64_t tx_resync_end;   /**< number behind the last fragment of the resync */
     uint32_t tx_generation;   /**< of the last offer */
     uint32_t tx_port;         /**< of the last ring, which may be closed; 0: none */
+    bool tx_again;            /**< what is in tx_retained is to be sent again when TCP is up */
+    struct mca_btl_xs_frag_t *tx_flying; /**< frames that tcp has */
+    opal_list_t tx_failed;    /**< tcp's descriptors that its endpoints may still know */
+    opal_list_t tx_told;      /**< frames without number that libevent is to give to tcp */
+    opal_event_t tx_event;    /**< ... by calling this */
+
+    /* btl_xs_failover.c */
+    mca_btl_xs_tcp_state_t tcp_state;
+    bool tcp_mend;            /**< it and we can connect again */
+    bool tcp_known;           /**< sockets are watched, so that TCP can come up again */
+    bool tcp_wanted;          /**< something is to be sent when it is up */
+    bool tcp_said;            /**< the user has been told */
+    bool tcp_dead;            /**< MPI_IFACE_DEAD has been thrown for it */
+    unsigned int tcp_users;   /**< threads that give tcp something */
+    uint32_t tcp_generation;  /**< how often the links have been thrown away */
+    double tcp_since;         /**< when one began to try to connect; 0: not now */
+    double tcp_looked;        /**< when one last looked how far that had got */
+    double tcp_tried;         /**< when a try was found that goes on; 0: none */
+    double tcp_next;          /**< when one tries next */
+    double tcp_pause;         /**< and after how long again */
+    opal_event_t tcp_timer;
 
     /* receiving */
     bool rx_busy;             /**< somebody delivers */

@@ -290,7 +290,8 @@ static mca_btl_xs_subscriber_t *mca_btl_xs_events_subscriber(uint32_t gate, cons
     return NULL;
 }
 
-const char *mca_btl_xs_events_subscribe(uint32_t gate, const char *id, const char *first)
+const char *mca_btl_xs_events_subscribe(uint32_t gate, const char *id, const char *first,
+                                        uint64_t *last)
 {
     mca_btl_xs_subscriber_t *subscriber;
     uint64_t oldest, number;
@@ -313,7 +314,7 @@ const char *mca_btl_xs_events_subscribe(uint32_t gate, const char *id, const cha
     number = '\0' == first[0] ? events.last + 1 : strtoull(first, NULL, 10);
     /* 0: all that there are, and what is forgotten already is not lost. */
     subscriber->next = 0 == number ? oldest : number > events.last ? events.last + 1 : number;
-    subscriber->read = subscriber->next - 1;
+    subscriber->read = *last = subscriber->next - 1;
     pthread_mutex_unlock(&events.lock);
     /* Not at once: first it is to hear that it has subscribed. */
     mca_btl_xs_bus_came(MCA_BTL_XS_EVENTS_DUE, OPAL_PROC_MY_NAME, "", 0);

@@ -60,8 +60,12 @@ void mca_btl_xs_events_throw(mca_btl_xs_thrown_t kind, struct mca_btl_base_endpo
 void mca_btl_xs_events_path(struct mca_btl_base_endpoint_t *endpoint, bool there,
                             const char *reason);
 
-/* What subscribers ask for (btl_xs_command.h). NULL, or why it cannot be. */
-const char *mca_btl_xs_events_subscribe(uint32_t gate, const char *id, const char *first);
+/*
+ * What subscribers ask for (btl_xs_command.h). NULL, and the number of the last event that they
+ * will not be told, or why it cannot be.
+ */
+const char *mca_btl_xs_events_subscribe(uint32_t gate, const char *id, const char *first,
+                                        uint64_t *last);
 void mca_btl_xs_events_acknowledge(uint32_t gate, const char *id, const char *number);
 void mca_btl_xs_events_unsubscribe(uint32_t gate, const char *id);
 

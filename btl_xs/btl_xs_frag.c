@@ -27,6 +27,7 @@ static int mca_btl_xs_frag_item_init(opal_free_list_item_t *item, void *context)
     frag->list = kind->list;
     frag->capacity = kind->capacity;
     frag->base.des_segments = frag->segments;
+    frag->des = NULL;
     return OPAL_SUCCESS;
 }
 

@@ -11,7 +11,7 @@ BEGIN_C_DECLS
  * A descriptor, with room for its frame behind it.
  *
  * References: one of whoever prepares it, until it has been covered or, on a ring or
- * without a number, sent; one for each time that it is with the tcp component. When the
+ * without a number, sent; one while it is with the tcp component. When the
  * last one goes the layer above is called back, if it is still owed that, and the
  * descriptor goes back to its list, if it is ours.
  */
@@ -30,6 +30,10 @@ struct mca_btl_xs_frag_t {
     mca_btl_xs_atomic_t references;
     mca_btl_xs_atomic_t owed;                 /**< mca_btl_xs_owed_t */
     bool held;                                /**< counted in tx_held */
+    /* btl_xs_tcp.c: while tcp has it */
+    mca_btl_base_descriptor_t *des;           /**< tcp's; else NULL */
+    struct mca_btl_xs_link_t *link;
+    struct mca_btl_xs_frag_t *fly_next, **fly_at;
     mca_btl_xs_tcp_hdr_t frame;               /**< the buffer follows */
 };
 typedef struct mca_btl_xs_frag_t mca_btl_xs_frag_t;

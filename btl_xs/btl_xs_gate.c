@@ -37,6 +37,7 @@ struct mca_btl_xs_gate_tool_t {
     opal_event_t writable;
     bool full; /* writable has been added */
     bool subscribed; /* processes may have events for it */
+    unsigned long subscription; /* its id for them */
     char line[MCA_BTL_XS_GATE_LINE];
     size_t length;
     char *out;
@@ -170,8 +171,22 @@ static void mca_btl_xs_gate_line(mca_btl_xs_gate_tool_t *tool, const char *line)
     if (mca_btl_xs_gate_plain(line) && 1 == sscanf(line, "%lu %n", &tools_id, &length)
         && 0 != length) {
         snprintf(id, sizeof(id), "%u.%lu", tool->number, tools_id);
-        tool->subscribed = tool->subscribed || NULL != strstr(line, " subscribe");
+        if (NULL != strstr(line, " subscribe")) {
+            tool->subscribed = true;
+            tool->subscription = tools_id;
+        }
         mca_btl_xs_command_ask(id, line + length);
+    }
+}
+
+void mca_btl_xs_gate_mended(uint32_t rank)
+{
+    mca_btl_xs_gate_tool_t *tool;
+
+    OPAL_LIST_FOREACH (tool, &gate.tools, mca_btl_xs_gate_tool_t) {
+        if (tool->subscribed) {
+            mca_btl_xs_gate_tell(tool, "%lu %u again\n", tool->subscription, rank);
+        }
     }
 }
 

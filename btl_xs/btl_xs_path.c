@@ -3,6 +3,7 @@
 
 #include "btl_xs_bus.h"
 #include "btl_xs_events.h"
+#include "btl_xs_failover.h"
 #include "btl_xs_host.h"
 #include "btl_xs_progress.h"
 #include "btl_xs_receive.h"
@@ -123,6 +124,7 @@ static void mca_btl_xs_path_consider(mca_btl_xs_endpoint_t *endpoint)
 
     OPAL_THREAD_LOCK(&endpoint->lock);
     if (MCA_BTL_XS_PATH_TCP != endpoint->tx_path || endpoint->quiet || endpoint->held
+        || MCA_BTL_XS_TCP_UP != endpoint->tcp_state
         || !mca_btl_xs_host.available || !endpoint->peer_available
         || endpoint->peer_domid == mca_btl_xs_host.domid
         || mca_btl_xs_host_differs(endpoint->peer_host)
@@ -166,7 +168,9 @@ static void mca_btl_xs_path_revoke(mca_btl_xs_endpoint_t *endpoint, const char *
 
 void mca_btl_xs_path_talk(mca_btl_xs_endpoint_t *endpoint)
 {
-    if (endpoint->hello_due) {
+    if (endpoint->hello_due && MCA_BTL_XS_TCP_UP != endpoint->tcp_state) {
+        mca_btl_xs_failover_want(endpoint);
+    } else if (endpoint->hello_due) {
         endpoint->hello_due = false;
         mca_btl_xs_path_say_hello(endpoint);
     }
@@ -264,7 +268,9 @@ void mca_btl_xs_path_told(mca_btl_xs_endpoint_t *endpoint, const mca_btl_xs_hdr_
                                    [MCA_BTL_XS_ACCEPT] = sizeof(mca_btl_xs_answer_t),
                                    [MCA_BTL_XS_REFUSE] = sizeof(mca_btl_xs_answer_t),
                                    [MCA_BTL_XS_BYE] = 0,
-                                   [MCA_BTL_XS_BYE_TOO] = 0};
+                                   [MCA_BTL_XS_BYE_TOO] = 0,
+                                   [MCA_BTL_XS_BEGIN] = sizeof(mca_btl_xs_begin_t),
+                                   [MCA_BTL_XS_BEGUN] = sizeof(mca_btl_xs_begin_t)};
 
     endpoint->met = true;
     if (MCA_BTL_XS_REQUEST == hdr->kind || MCA_BTL_XS_ANSWER == hdr->kind) {
@@ -272,7 +278,7 @@ void mca_btl_xs_path_told(mca_btl_xs_endpoint_t *endpoint, const mca_btl_xs_hdr_
         mca_btl_xs_bus_came(hdr->kind, endpoint->proc->proc_name, body, hdr->size);
         return;
     }
-    if (hdr->kind < MCA_BTL_XS_COVER || hdr->kind > MCA_BTL_XS_BYE_TOO
+    if (hdr->kind < MCA_BTL_XS_COVER || hdr->kind > MCA_BTL_XS_BEGUN
         || hdr->size != sizes[hdr->kind]) {
         MCA_BTL_XS_VERBOSE(0, "%s: frame of kind %d with %u bytes has been dropped",
                            OPAL_NAME_PRINT(endpoint->proc->proc_name), hdr->kind, hdr->size);
@@ -301,6 +307,12 @@ void mca_btl_xs_path_told(mca_btl_xs_endpoint_t *endpoint, const mca_btl_xs_hdr_
         break;
     case MCA_BTL_XS_BYE_TOO:
         endpoint->released = true;
+        break;
+    case MCA_BTL_XS_BEGIN:
+        mca_btl_xs_failover_begin(endpoint, body);
+        break;
+    case MCA_BTL_XS_BEGUN:
+        mca_btl_xs_failover_begun(endpoint, body);
         break;
     }
 }

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "btl_xs_send.h"
 
+#include "btl_xs_failover.h"
+#include "btl_xs_progress.h"
 #include "btl_xs_receive.h"
 
 /*
@@ -88,7 +90,9 @@ static void mca_btl_xs_send_to_tcp(mca_btl_xs_endpoint_t *endpoint, mca_btl_xs_f
     mca_btl_xs_frag_retain(frag);
     OPAL_THREAD_UNLOCK(&endpoint->lock);
     rc = mca_btl_xs_tcp_send(endpoint, frag);
-    if (OPAL_UNLIKELY(OPAL_SUCCESS != rc)) {
+    /* What could not be sent now is retained, and tx_again is set. */
+    if (OPAL_UNLIKELY(OPAL_SUCCESS != rc)
+        && (OPAL_ERR_UNREACH != rc || !endpoint->tcp_known)) {
         mca_btl_xs_endpoint_lost(endpoint);
     }
     mca_btl_xs_frag_release(frag);
@@ -169,6 +173,90 @@ static void mca_btl_xs_send_resync(mca_btl_xs_endpoint_t *endpoint)
     OBJ_DESTRUCT(&left);
 }
 
+/*
+ * A connection has broken, and there is a new one: what the peer does not have goes there. The
+ * lock is held, and given up meanwhile.
+ */
+static void mca_btl_xs_send_again(mca_btl_xs_endpoint_t *endpoint)
+{
+    mca_btl_xs_frag_t *frag, *last;
+    uint64_t at = 0;
+
+    endpoint->tx_again = false;
+    last = opal_list_is_empty(&endpoint->tx_retained)
+               ? NULL
+               : (mca_btl_xs_frag_t *) opal_list_get_last(&endpoint->tx_retained);
+    if (NULL != last) {
+        /* Nobody might ever say that it has come. */
+        last->frame.hdr.flags |= MCA_BTL_XS_FLAG_WAITING;
+    }
+    frag = (mca_btl_xs_frag_t *) opal_list_get_first(&endpoint->tx_retained);
+    while ((opal_list_item_t *) frag != opal_list_get_end(&endpoint->tx_retained)
+           && MCA_BTL_XS_TCP_UP == endpoint->tcp_state) {
+        at = frag->frame.hdr.number;
+        /* One that tcp has been given by the new connection already is on its way there. */
+        if (NULL == frag->des) {
+            endpoint->counters.repeated++;
+            mca_btl_xs_send_to_tcp(endpoint, frag);
+        }
+        /* All before the first may have been covered meanwhile, this one with them. */
+        frag = (mca_btl_xs_frag_t *) (at < endpoint->tx_covered
+                                          ? opal_list_get_first(&endpoint->tx_retained)
+                                          : opal_list_get_next(&frag->base.super.super));
+    }
+}
+
+/* Libevent is to send what this thread must not. */
+static void mca_btl_xs_send_later(mca_btl_xs_endpoint_t *endpoint)
+{
+    mca_btl_xs_progress_wake(endpoint);
+    event_active(&endpoint->tx_event, OPAL_EV_TIMEOUT, 0);
+}
+
+void mca_btl_xs_send_told(mca_btl_xs_endpoint_t *endpoint, mca_btl_xs_frag_t *frag)
+{
+    OPAL_THREAD_LOCK(&endpoint->lock);
+    opal_list_append(&endpoint->tx_told, (opal_list_item_t *) frag);
+    OPAL_THREAD_UNLOCK(&endpoint->lock);
+    mca_btl_xs_send_later(endpoint);
+}
+
+static mca_btl_xs_frag_t *mca_btl_xs_send_next_told(mca_btl_xs_endpoint_t *endpoint)
+{
+    mca_btl_xs_frag_t *frag;
+
+    OPAL_THREAD_LOCK(&endpoint->lock);
+    frag = (mca_btl_xs_frag_t *) opal_list_remove_first(&endpoint->tx_told);
+    OPAL_THREAD_UNLOCK(&endpoint->lock);
+    return frag;
+}
+
+static void mca_btl_xs_send_event(int fd, short flags, void *context)
+{
+    mca_btl_xs_endpoint_t *endpoint = context;
+    const bool here = mca_btl_xs_tcp_here;
+    mca_btl_xs_frag_t *frag;
+
+    mca_btl_xs_tcp_here = true;
+    while (NULL != (frag = mca_btl_xs_send_next_told(endpoint))) {
+        (void) mca_btl_xs_tcp_send(endpoint, frag);
+        mca_btl_xs_frag_release(frag);
+    }
+    mca_btl_xs_send_pending(endpoint);
+    mca_btl_xs_tcp_here = here;
+}
+
+void mca_btl_xs_send_init(mca_btl_xs_endpoint_t *endpoint)
+{
+    opal_event_evtimer_set(opal_sync_event_base, &endpoint->tx_event, mca_btl_xs_send_event,
+                           endpoint);
+}
+
+void mca_btl_xs_send_fini(mca_btl_xs_endpoint_t *endpoint)
+{
+    opal_event_del(&endpoint->tx_event);
+}
+
 /* Calls back, with no lock held, what a ring has taken. */
 static void mca_btl_xs_send_complete(opal_list_t *done)
 {
@@ -199,6 +287,15 @@ void mca_btl_xs_send_pending(mca_btl_xs_endpoint_t *endpoint)
             again = true;
             continue;
         }
+        if (OPAL_UNLIKELY(endpoint->tx_again) && MCA_BTL_XS_TCP_UP == endpoint->tcp_state
+            && !endpoint->quiet) {
+            if (OPAL_UNLIKELY(mca_btl_xs_tcp_elsewhere(endpoint))) {
+                mca_btl_xs_send_later(endpoint);
+                break;
+            }
+            mca_btl_xs_send_again(endpoint);
+            continue;
+        }
         if (opal_list_is_empty(&endpoint->tx_pending)) {
             break;
         }
@@ -222,6 +319,14 @@ void mca_btl_xs_send_pending(mca_btl_xs_endpoint_t *endpoint)
             mca_btl_xs_send_let_go(endpoint, frag);
             opal_list_append(&done, (opal_list_item_t *) frag);
             continue;
+        }
+        if (OPAL_UNLIKELY(MCA_BTL_XS_TCP_UP != endpoint->tcp_state)) {
+            mca_btl_xs_failover_want(endpoint);
+            break;
+        }
+        if (OPAL_UNLIKELY(mca_btl_xs_tcp_elsewhere(endpoint))) {
+            mca_btl_xs_send_later(endpoint);
+            break;
         }
         opal_list_remove_first(&endpoint->tx_pending);
         frag->frame.hdr.number = endpoint->tx_next++;

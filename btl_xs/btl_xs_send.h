@@ -21,6 +21,13 @@ void mca_btl_xs_send_end(mca_btl_xs_endpoint_t *endpoint, void *data, size_t siz
 /* Puts on a wire what has been waiting, as far as possible. */
 void mca_btl_xs_send_pending(mca_btl_xs_endpoint_t *endpoint);
 
+/* A frame without number, which becomes libevent's (mca_btl_xs_tcp_elsewhere()). */
+void mca_btl_xs_send_told(mca_btl_xs_endpoint_t *endpoint, mca_btl_xs_frag_t *frag);
+
+/* With an endpoint, and before it is freed. */
+void mca_btl_xs_send_init(mca_btl_xs_endpoint_t *endpoint);
+void mca_btl_xs_send_fini(mca_btl_xs_endpoint_t *endpoint);
+
 /* The peer has received everything before @number. */
 void mca_btl_xs_send_covered(mca_btl_xs_endpoint_t *endpoint, uint64_t number);
 

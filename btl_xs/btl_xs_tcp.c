@@ -1,13 +1,19 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "btl_xs_tcp.h"
 
+#include <errno.h>
+
 #include "opal/runtime/opal_progress.h"
 #include "opal/util/show_help.h"
 
+#include "btl_xs_accept.h"
 #include "btl_xs_endpoint.h"
+#include "btl_xs_failover.h"
 #include "btl_xs_path.h"
 #include "btl_xs_progress.h"
 #include "btl_xs_receive.h"
+#include "btl_xs_send.h"
+#include "btl_xs_watch.h"
 
 static const char mca_btl_xs_tcp_name[] = "tcp";
 
@@ -21,6 +27,8 @@ static struct {
     mca_btl_base_module_t **modules;
     int count;
 } tcp;
+
+_Thread_local bool mca_btl_xs_tcp_here;
 
 static const mca_base_component_t *
 mca_btl_xs_tcp_find_listed(mca_base_component_list_item_t **where)
@@ -134,6 +142,7 @@ static MCA_BTL_XS_RECEIVE_CALLBACK(mca_btl_xs_tcp_arrived, received)
 {
     const mca_btl_base_segment_t *segment = received->des_segments;
     const mca_btl_xs_tcp_hdr_t *frame = segment->seg_addr.pval;
+    const bool here = mca_btl_xs_tcp_here;
     opal_process_name_t name;
     mca_btl_xs_endpoint_t *endpoint;
 
@@ -151,11 +160,18 @@ static MCA_BTL_XS_RECEIVE_CALLBACK(mca_btl_xs_tcp_arrived, received)
         return;
     }
     mca_btl_xs_progress_wake(endpoint);
+    mca_btl_xs_tcp_here = true;
     if (MCA_BTL_XS_DATA == frame->hdr.kind) {
         mca_btl_xs_receive_tcp(endpoint, &frame->hdr, (void *) (frame + 1));
     } else {
         mca_btl_xs_path_told(endpoint, &frame->hdr, frame + 1);
     }
+    mca_btl_xs_tcp_here = here;
+}
+
+bool mca_btl_xs_tcp_elsewhere(const mca_btl_xs_endpoint_t *endpoint)
+{
+    return opal_using_threads() && endpoint->tcp_mend && !mca_btl_xs_tcp_here;
 }
 
 int mca_btl_xs_tcp_init(bool enable_progress_threads, bool enable_mpi_threads)
@@ -171,12 +187,21 @@ int mca_btl_xs_tcp_init(bool enable_progress_threads, bool enable_mpi_threads)
     if (NULL == tcp.modules || 0 == tcp.count) {
         return OPAL_ERR_NOT_AVAILABLE;
     }
+    /* Sockets of a thread of its own are not ours to be seen. */
+    if (0 != mca_btl_xs_component.failover && 0 == mca_btl_xs_tcp_flags()
+        && (!enable_mpi_threads || mca_btl_xs_compat_mends_with_threads())) {
+        if (OPAL_SUCCESS == mca_btl_xs_watch_open()) {
+            mca_btl_xs_accept_open(mca_btl_xs_failover_doubt);
+        }
+    }
     mca_btl_base_active_message_trigger[MCA_BTL_XS_TCP_TAG].cbfunc = mca_btl_xs_tcp_arrived;
     return OPAL_SUCCESS;
 }
 
 void mca_btl_xs_tcp_fini(void)
 {
+    mca_btl_xs_accept_close();
+    mca_btl_xs_watch_close();
     for (int i = 0; i < tcp.count; i++) {
         tcp.modules[i]->btl_finalize(tcp.modules[i]);
     }
@@ -210,49 +235,252 @@ uint32_t mca_btl_xs_tcp_flags(void)
     return flags;
 }
 
-int mca_btl_xs_tcp_add_proc(opal_proc_t *proc, mca_btl_xs_link_t **result)
+int mca_btl_xs_tcp_add_proc(mca_btl_xs_endpoint_t *endpoint)
 {
     mca_btl_xs_link_t *links = calloc(tcp.count, sizeof(*links));
     int count = 0;
 
-    *result = links;
     if (NULL == links) {
         return 0;
     }
     for (int i = 0; i < tcp.count; i++) {
-        mca_btl_xs_endpoint_t *endpoint = NULL;
+        struct mca_btl_base_endpoint_t *theirs = NULL;
 
-        (void) tcp.modules[i]->btl_add_procs(tcp.modules[i], 1, &proc, &endpoint, NULL);
-        if (NULL != endpoint) {
-            links[count].module = tcp.modules[i];
-            links[count++].endpoint = endpoint;
-            /* It has sockets looked at each time from now on: that is our business. */
-            opal_progress_event_users_decrement();
+        (void) tcp.modules[i]->btl_add_procs(tcp.modules[i], 1, &endpoint->proc, &theirs, NULL);
+        if (NULL != theirs) {
+            links[count++] = (mca_btl_xs_link_t){.module = tcp.modules[i],
+                                                 .endpoint = theirs,
+                                                 .peer = endpoint,
+                                                 .fd = -1};
         }
     }
+    endpoint->links = links;
+    endpoint->link_count = count;
     return count;
 }
 
-void mca_btl_xs_tcp_del_proc(opal_proc_t *proc, mca_btl_xs_link_t *links, int count)
+/* tcp has a frame from here ... The lock is held. */
+static void mca_btl_xs_tcp_fly(mca_btl_xs_link_t *link, mca_btl_xs_frag_t *frag,
+                               mca_btl_base_descriptor_t *des)
 {
-    for (int i = 0; i < count; i++) {
+    mca_btl_xs_frag_t **first = &link->peer->tx_flying;
+
+    frag->des = des;
+    frag->link = link;
+    frag->fly_at = first;
+    frag->fly_next = *first;
+    if (NULL != frag->fly_next) {
+        frag->fly_next->fly_at = &frag->fly_next;
+    }
+    *first = frag;
+    link->flying++;
+}
+
+/* ... to here. The lock is held. */
+static void mca_btl_xs_tcp_land(mca_btl_xs_frag_t *frag)
+{
+    *frag->fly_at = frag->fly_next;
+    if (NULL != frag->fly_next) {
+        frag->fly_next->fly_at = frag->fly_at;
+    }
+    frag->link->flying--;
+    frag->des = NULL;
+}
+
+/* Takes back what endpoints of tcp's had that are no more: it does not give it back. */
+static void mca_btl_xs_tcp_reclaim(mca_btl_xs_endpoint_t *endpoint)
+{
+    mca_btl_base_descriptor_t *des;
+    mca_btl_base_module_t *module;
+    mca_btl_xs_frag_t *frag;
+
+    OPAL_THREAD_LOCK(&endpoint->lock);
+    while (NULL != (frag = endpoint->tx_flying)) {
+        des = frag->des;
+        module = frag->link->module;
+        mca_btl_xs_tcp_land(frag);
+        OPAL_THREAD_UNLOCK(&endpoint->lock);
+        module->btl_free(module, des);
+        mca_btl_xs_frag_release(frag);
+        OPAL_THREAD_LOCK(&endpoint->lock);
+    }
+    while (!opal_list_is_empty(&endpoint->tx_failed)) {
+        des = (mca_btl_base_descriptor_t *) opal_list_remove_first(&endpoint->tx_failed);
+        tcp.modules[0]->btl_free(tcp.modules[0], des);
+    }
+    OPAL_THREAD_UNLOCK(&endpoint->lock);
+}
+
+void mca_btl_xs_tcp_forget(mca_btl_xs_link_t *link)
+{
+    /* tcp counts itself out when it closes a socket, and has not counted itself in before. */
+    if (mca_btl_xs_watch_unused(link)) {
         opal_progress_event_users_increment();
-        (void) links[i].module->btl_del_procs(links[i].module, 1, &proc, &links[i].endpoint);
+    }
+    mca_btl_xs_watch_end(link);
+}
+
+void mca_btl_xs_tcp_del_proc(mca_btl_xs_endpoint_t *endpoint)
+{
+    for (int i = 0; i < endpoint->link_count; i++) {
+        mca_btl_xs_link_t *link = &endpoint->links[i];
+
+        mca_btl_xs_watch_end(link);
+        if (link->counted) {
+            opal_progress_event_users_increment();
+        }
+        (void) link->module->btl_del_procs(link->module, 1, &endpoint->proc, &link->endpoint);
+    }
+    mca_btl_xs_tcp_reclaim(endpoint);
+    free(endpoint->links);
+    endpoint->links = NULL;
+    endpoint->link_count = 0;
+}
+
+bool mca_btl_xs_tcp_accepting(mca_btl_xs_endpoint_t *endpoint)
+{
+    bool accepting = false;
+
+    for (int i = 0; i < endpoint->link_count; i++) {
+        accepting = accepting || mca_btl_xs_watch_look(&endpoint->links[i]).accepting;
+    }
+    return accepting;
+}
+
+/* Has tcp closed all that it had? Else has it closed. As mca_btl_xs_tcp_renew(). */
+static int mca_btl_xs_tcp_closed(mca_btl_xs_endpoint_t *endpoint)
+{
+    int rc = OPAL_SUCCESS;
+
+    for (int i = 0; i < endpoint->link_count; i++) {
+        mca_btl_xs_link_t *link = &endpoint->links[i];
+        mca_btl_xs_watch_seen_t seen = mca_btl_xs_watch_look(link);
+
+        /* A later connection is not read by tcp: half a frame may be left of this one. */
+        if (seen.fd >= 0
+            && (!mca_btl_xs_watch_same(link, seen.fd) || !mca_btl_xs_watch_dead(link))) {
+            mca_btl_xs_watch_cut(seen.fd);
+        }
+        if (seen.accepting && seen.active) {
+            return OPAL_ERR_WOULD_BLOCK;
+        }
+        if (seen.accepting || seen.fd >= 0) {
+            rc = OPAL_ERR_RESOURCE_BUSY;
+        }
+    }
+    return rc;
+}
+
+int mca_btl_xs_tcp_renew(mca_btl_xs_endpoint_t *endpoint)
+{
+    int rc = mca_btl_xs_tcp_closed(endpoint);
+
+    if (OPAL_SUCCESS != rc) {
+        return rc;
+    }
+    /* Another thread may be about to give tcp something. */
+    OPAL_THREAD_LOCK(&endpoint->lock);
+    rc = 0 == endpoint->tcp_users ? OPAL_SUCCESS : OPAL_ERR_RESOURCE_BUSY;
+    OPAL_THREAD_UNLOCK(&endpoint->lock);
+    if (OPAL_SUCCESS != rc) {
+        return rc;
+    }
+    for (int i = 0; i < endpoint->link_count; i++) {
+        mca_btl_xs_tcp_forget(&endpoint->links[i]);
+    }
+    mca_btl_xs_tcp_del_proc(endpoint);
+    if (0 == mca_btl_xs_tcp_add_proc(endpoint)) {
+        return OPAL_ERR_UNREACH;
+    }
+    OPAL_THREAD_LOCK(&endpoint->lock);
+    endpoint->tcp_generation++;
+    endpoint->tcp_state = MCA_BTL_XS_TCP_BEGINNING;
+    OPAL_THREAD_UNLOCK(&endpoint->lock);
+    return OPAL_SUCCESS;
+}
+
+/* False: another thread of ours has found the connection broken meanwhile. The lock is held. */
+static bool mca_btl_xs_tcp_learn_link(mca_btl_xs_endpoint_t *endpoint, mca_btl_xs_link_t *link)
+{
+    bool watch = endpoint->tcp_mend && -1 == link->fd;
+    mca_btl_xs_watch_seen_t seen;
+
+    if (link->counted && !watch) {
+        return true;
+    }
+    seen = mca_btl_xs_watch_look(link);
+    if (seen.fd < 0) {
+        return true;
+    }
+    if (!link->counted) {
+        /* tcp has sockets looked at each time while it has one: that is our business. */
+        link->counted = true;
+        opal_progress_event_users_decrement();
+    }
+    if (watch) {
+        /* One that is not watched might go on, when it has broken, where it was. */
+        endpoint->tcp_known = mca_btl_xs_watch_begin(link, seen.fd) || EBADF == errno;
+    }
+    return !watch || -1 != link->fd || !endpoint->tcp_known;
+}
+
+void mca_btl_xs_tcp_learn(mca_btl_xs_endpoint_t *endpoint)
+{
+    bool good = true;
+
+    OPAL_THREAD_LOCK(&endpoint->lock);
+    for (int i = 0; i < endpoint->link_count; i++) {
+        good = mca_btl_xs_tcp_learn_link(endpoint, &endpoint->links[i]) && good;
+    }
+    OPAL_THREAD_UNLOCK(&endpoint->lock);
+    if (!good) {
+        (void) mca_btl_xs_failover_broken(endpoint);
     }
 }
 
-static void mca_btl_xs_tcp_complete(mca_btl_base_module_t *module,
-                                    struct mca_btl_base_endpoint_t *endpoint,
-                                    mca_btl_base_descriptor_t *des, int status)
+/* A frame that could not be sent. Without an answer a control frame can be spared. */
+static void mca_btl_xs_tcp_failed(mca_btl_xs_endpoint_t *endpoint, bool data)
 {
-    mca_btl_xs_frag_t *frag = des->des_cbdata;
+    if (!mca_btl_xs_failover_broken(endpoint) && data) {
+        mca_btl_xs_endpoint_lost(endpoint);
+    }
+}
 
-    /* Without an answer a control frame can be spared: the peer may have left. */
-    if (OPAL_UNLIKELY(OPAL_SUCCESS != status) && MCA_BTL_XS_DATA == frag->frame.hdr.kind) {
-        mca_btl_xs_endpoint_lost(frag->endpoint);
+/* The kernel has it. */
+static void mca_btl_xs_tcp_gone(mca_btl_xs_frag_t *frag)
+{
+    if (OPAL_UNLIKELY(MCA_BTL_XS_BEGIN == frag->frame.hdr.kind)) {
+        mca_btl_xs_tcp_learn(frag->endpoint);
     }
     mca_btl_xs_frag_sent(frag);
     mca_btl_xs_frag_release(frag);
+}
+
+static void mca_btl_xs_tcp_complete(mca_btl_base_module_t *module,
+                                    struct mca_btl_base_endpoint_t *theirs,
+                                    mca_btl_base_descriptor_t *des, int status)
+{
+    mca_btl_xs_frag_t *frag = des->des_cbdata;
+    mca_btl_xs_endpoint_t *endpoint;
+
+    if (OPAL_UNLIKELY(NULL == frag)) {
+        /* Again: one of tx_failed. */
+        return;
+    }
+    endpoint = frag->endpoint;
+    OPAL_THREAD_LOCK(&endpoint->lock);
+    mca_btl_xs_tcp_land(frag);
+    if (OPAL_UNLIKELY(OPAL_SUCCESS != status) && !mca_btl_xs_compat_tcp_frees()) {
+        des->des_cbdata = NULL;
+        opal_list_append(&endpoint->tx_failed, (opal_list_item_t *) des);
+    }
+    OPAL_THREAD_UNLOCK(&endpoint->lock);
+    if (OPAL_LIKELY(OPAL_SUCCESS == status)) {
+        mca_btl_xs_tcp_gone(frag);
+    } else {
+        mca_btl_xs_tcp_failed(endpoint, MCA_BTL_XS_DATA == frag->frame.hdr.kind);
+        mca_btl_xs_frag_release(frag);
+    }
 }
 
 /* Control frames and small fragments take the first link, where they do not overtake. */
@@ -264,13 +492,14 @@ static mca_btl_xs_link_t *mca_btl_xs_tcp_link(mca_btl_xs_endpoint_t *endpoint, s
     return endpoint->links + endpoint->next_link++ % endpoint->link_count;
 }
 
-int mca_btl_xs_tcp_send(mca_btl_xs_endpoint_t *endpoint, mca_btl_xs_frag_t *frag)
+/* Gives tcp a frame. Not without a place in tcp_users. */
+static int mca_btl_xs_tcp_give(mca_btl_xs_link_t *link, mca_btl_xs_frag_t *frag)
 {
-    mca_btl_xs_link_t *link = mca_btl_xs_tcp_link(endpoint, frag->frame.hdr.size);
+    mca_btl_xs_endpoint_t *endpoint = link->peer;
     mca_btl_base_descriptor_t *des;
+    bool first, called, landed;
     int rc;
 
-    mca_btl_xs_progress_wake(endpoint);
     des = link->module->btl_alloc(link->module, link->endpoint, MCA_BTL_NO_ORDER, 0,
                                   MCA_BTL_DES_FLAGS_PRIORITY | MCA_BTL_DES_FLAGS_BTL_OWNERSHIP);
     if (OPAL_UNLIKELY(NULL == des)) {
@@ -289,17 +518,131 @@ int mca_btl_xs_tcp_send(mca_btl_xs_endpoint_t *endpoint, mca_btl_xs_frag_t *frag
     des->des_cbfunc = mca_btl_xs_tcp_complete;
     des->des_cbdata = frag;
     mca_btl_xs_frag_retain(frag);
+    OPAL_THREAD_LOCK(&endpoint->lock);
+    first = 0 == link->flying;
+    mca_btl_xs_tcp_fly(link, frag, des);
+    OPAL_THREAD_UNLOCK(&endpoint->lock);
     rc = link->module->btl_send(link->module, link->endpoint, des, MCA_BTL_XS_TCP_TAG);
-    if (OPAL_LIKELY(0 == rc)) {
+    if (OPAL_LIKELY(0 < rc)) {
+        OPAL_THREAD_LOCK(&endpoint->lock);
+        mca_btl_xs_tcp_land(frag);
+        OPAL_THREAD_UNLOCK(&endpoint->lock);
+        mca_btl_xs_tcp_gone(frag);
         return OPAL_SUCCESS;
     }
-    if (OPAL_UNLIKELY(0 > rc)) {
-        link->module->btl_free(link->module, des);
-    } else {
-        mca_btl_xs_frag_sent(frag);
+    if (OPAL_LIKELY(0 == rc)) {
+        /* Or it has found the connection broken and does not say so. */
+        if (first && mca_btl_xs_watch_dead(link)) {
+            mca_btl_xs_watch_clean(link);
+            mca_btl_xs_tcp_failed(endpoint, false);
+        }
+        return OPAL_SUCCESS;
     }
+    /* If tcp has not called back it may have kept it, and does not say so. */
+    OPAL_THREAD_LOCK(&endpoint->lock);
+    called = des != frag->des;
+    landed = !called && !endpoint->tcp_known;
+    if (landed) {
+        mca_btl_xs_tcp_land(frag);
+    }
+    OPAL_THREAD_UNLOCK(&endpoint->lock);
+    if (called && -1 == link->fd) {
+        /* It has closed the socket that it had just made: mca_btl_xs_tcp_forget(). */
+        opal_progress_event_users_increment();
+    }
+    if (mca_btl_xs_failover_broken(endpoint)) {
+        return OPAL_ERR_UNREACH;
+    }
+    if (landed) {
+        link->module->btl_free(link->module, des);
+        mca_btl_xs_frag_release(frag);
+    }
+    return rc;
+}
+
+/* The first frame on a link is small: so tcp has it, and the socket is known, in one go. */
+static void mca_btl_xs_tcp_first(mca_btl_xs_link_t *link)
+{
+    mca_btl_xs_endpoint_t *endpoint = link->peer;
+    const mca_btl_xs_begin_t begin = {.generation = endpoint->tcp_generation};
+    mca_btl_xs_frag_t *frag = mca_btl_xs_frag_alloc(sizeof(begin), MCA_BTL_DES_FLAGS_BTL_OWNERSHIP);
+    mca_btl_xs_watch_seen_t seen;
+
+    if (OPAL_UNLIKELY(NULL == frag)) {
+        return;
+    }
+    frag->endpoint = endpoint;
+    frag->frame.hdr = (mca_btl_xs_hdr_t){.size = sizeof(begin), .kind = MCA_BTL_XS_BEGIN};
+    memcpy(mca_btl_xs_frag_data(frag), &begin, sizeof(begin));
+    (void) mca_btl_xs_tcp_give(link, frag);
     mca_btl_xs_frag_release(frag);
-    return 0 > rc ? rc : OPAL_SUCCESS;
+    OPAL_THREAD_LOCK(&endpoint->lock);
+    if (MCA_BTL_XS_TCP_BEGINNING == endpoint->tcp_state && -1 == link->fd) {
+        /* Also while it is being connected. */
+        seen = mca_btl_xs_watch_look(link);
+        if (seen.fd >= 0) {
+            (void) mca_btl_xs_watch_begin(link, seen.fd);
+        }
+    }
+    OPAL_THREAD_UNLOCK(&endpoint->lock);
+}
+
+/* A link that may be used for a frame of @size bytes; NULL: none. Then it is in use. */
+static mca_btl_xs_link_t *mca_btl_xs_tcp_take(mca_btl_xs_endpoint_t *endpoint, bool data,
+                                              size_t size)
+{
+    mca_btl_xs_link_t *link = NULL;
+    bool first = false;
+
+    OPAL_THREAD_LOCK(&endpoint->lock);
+    if (OPAL_LIKELY(MCA_BTL_XS_TCP_UP == endpoint->tcp_state)
+        || (MCA_BTL_XS_TCP_BEGINNING == endpoint->tcp_state && !data
+            && !mca_btl_xs_compat_late())) {
+        link = mca_btl_xs_tcp_link(endpoint, size);
+        endpoint->tcp_users++;
+        first = !link->begun;
+        link->begun = true;
+    }
+    OPAL_THREAD_UNLOCK(&endpoint->lock);
+    if (OPAL_UNLIKELY(first)) {
+        mca_btl_xs_tcp_first(link);
+    }
+    return link;
+}
+
+static void mca_btl_xs_tcp_leave(mca_btl_xs_endpoint_t *endpoint)
+{
+    OPAL_THREAD_LOCK(&endpoint->lock);
+    endpoint->tcp_users--;
+    OPAL_THREAD_UNLOCK(&endpoint->lock);
+}
+
+void mca_btl_xs_tcp_begin(mca_btl_xs_endpoint_t *endpoint)
+{
+    if (NULL != mca_btl_xs_tcp_take(endpoint, false, 0)) {
+        mca_btl_xs_tcp_leave(endpoint);
+    }
+}
+
+int mca_btl_xs_tcp_send(mca_btl_xs_endpoint_t *endpoint, mca_btl_xs_frag_t *frag)
+{
+    mca_btl_xs_link_t *link;
+    int rc;
+
+    mca_btl_xs_progress_wake(endpoint);
+    link = mca_btl_xs_tcp_take(endpoint, MCA_BTL_XS_DATA == frag->frame.hdr.kind,
+                               frag->frame.hdr.size);
+    if (OPAL_UNLIKELY(MCA_BTL_XS_TCP_UP != endpoint->tcp_state)) {
+        mca_btl_xs_failover_want(endpoint);
+    }
+    if (OPAL_UNLIKELY(NULL == link)) {
+        return OPAL_ERR_UNREACH;
+    }
+    /* It may have broken at the first frame. */
+    rc = OPAL_LIKELY(MCA_BTL_XS_TCP_DOWN != endpoint->tcp_state) ? mca_btl_xs_tcp_give(link, frag)
+                                                                 : OPAL_ERR_UNREACH;
+    mca_btl_xs_tcp_leave(endpoint);
+    return rc;
 }
 
 void mca_btl_xs_tcp_tell(mca_btl_xs_endpoint_t *endpoint, int kind, const void *body,
@@ -320,6 +663,10 @@ void mca_btl_xs_tcp_tell(mca_btl_xs_endpoint_t *endpoint, int kind, const void *
     frag->frame.hdr = (mca_btl_xs_hdr_t){.size = size, .kind = kind};
     if (0 != size) {
         memcpy(mca_btl_xs_frag_data(frag), body, size);
+    }
+    if (OPAL_UNLIKELY(mca_btl_xs_tcp_elsewhere(endpoint))) {
+        mca_btl_xs_send_told(endpoint, frag);
+        return;
     }
     (void) mca_btl_xs_tcp_send(endpoint, frag);
     mca_btl_xs_frag_release(frag);

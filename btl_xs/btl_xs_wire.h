@@ -10,7 +10,7 @@
 
 #include <xensocket.h>
 
-#define MCA_BTL_XS_WIRE_VERSION 3
+#define MCA_BTL_XS_WIRE_VERSION 4
 
 /* Tag of all that xs sends through the wrapped tcp component; used by nobody else. */
 #define MCA_BTL_XS_TCP_TAG (MCA_BTL_TAG_BTL + 0x1c)
@@ -30,6 +30,8 @@ enum mca_btl_xs_kind_t {
     MCA_BTL_XS_BYE_TOO,  /* answer to BYE: the sender sends nothing more */
     MCA_BTL_XS_REQUEST,  /* a command of the user's: text (btl_xs_command.h) */
     MCA_BTL_XS_ANSWER,   /* ... and what has become of it */
+    MCA_BTL_XS_BEGIN,    /* first on each connection that the sender makes: mca_btl_xs_begin_t */
+    MCA_BTL_XS_BEGUN,    /* answer to BEGIN, unless its generation is 0: likewise */
 };
 
 /* Flag of a DATA frame: the sender waits for this fragment to be covered. */
@@ -79,5 +81,11 @@ struct mca_btl_xs_answer_t {
     int32_t reason;      /**< REFUSE: code of xsock_strerror() */
 };
 typedef struct mca_btl_xs_answer_t mca_btl_xs_answer_t;
+
+struct mca_btl_xs_begin_t {
+    uint32_t generation; /**< how often the sender of BEGIN has thrown its connections away */
+    uint32_t reserved;
+};
+typedef struct mca_btl_xs_begin_t mca_btl_xs_begin_t;
 
 #endif /* MCA_BTL_XS_WIRE_H */

@@ -5,14 +5,15 @@
 declare -A SOURCE=([btl]=btl_xs [btl-fake]=tests/btl)
 
 # job COMPONENT RANKS ARGUMENT...: an MPI job over $BTL (xs,self); its output is left in $out.
-# With GUESTS=1 every other rank is in another guest, as far as Open MPI can tell.
+# With GUESTS=1 every other rank is in another guest, as far as Open MPI can tell. After
+# $JOB_LIMIT seconds (100) it is ended, with the status 124.
 job()
 {
 	local component=$1 ranks=$2 where=(--oversubscribe)
 	shift 2
 	[ -z "${GUESTS:-}" ] || where=(--host "guest1:4,guest2:4" --map-by node)
 	status=0
-	out=$(lab chroot tests/btl/installed "${SOURCE[$component]}" "/src/build/$SUITE/$component" timeout 100 \
+	out=$(lab chroot tests/btl/installed "${SOURCE[$component]}" "/src/build/$SUITE/$component" timeout "${JOB_LIMIT:-100}" \
 		mpirun "${where[@]}" -np "$ranks" --mca btl "${BTL:-xs,self}" "$@" \
 		2>&1) || status=$?
 	grep -a -E '^(SUITE|RING)|signal|[a-z]_frags=' <<< "$out"

@@ -95,7 +95,9 @@ static void __attribute__((destructor)) tell(void)
 
 int __real_connect(int fd, const struct sockaddr *addr, socklen_t length);
 int __real_bind(int fd, const struct sockaddr *addr, socklen_t length);
+int __real_getsockname(int fd, struct sockaddr *addr, socklen_t *length);
 int __real_getsockopt(int fd, int level, int name, void *value, socklen_t *length);
+int __real_setsockopt(int fd, int level, int name, const void *value, socklen_t length);
 int __real_open(const char *path, int flags, ...);
 FILE *__real_fopen(const char *path, const char *mode);
 int __real_close(int fd);
@@ -511,11 +513,14 @@ int __wrap_socket(int domain, int type, int protocol)
 
 int __wrap_setsockopt(int fd, int level, int name, const void *value, socklen_t length)
 {
-	size_t want = (size_t)*(const int *)value, size = XSOCK_RING_MIN;
+	size_t want, size = XSOCK_RING_MIN;
 	struct ring *r = ring_of(fd);
 
-	if (!r || level != SOL_XEN || name != XSOCK_SO_RING || length != sizeof(int))
+	if (!r)
+		return __real_setsockopt(fd, level, name, value, length);
+	if (level != SOL_XEN || name != XSOCK_SO_RING || length != sizeof(int))
 		return fail(EINVAL);
+	want = (size_t)*(const int *)value;
 	while (size < want)
 		size *= 2;
 	r->size = size;
@@ -579,6 +584,10 @@ int __wrap_getsockname(int fd, struct sockaddr *addr, socklen_t *length)
 
 	pthread_mutex_lock(&lock);
 	r = ring_of(fd);
+	if (!r) {
+		pthread_mutex_unlock(&lock);
+		return __real_getsockname(fd, addr, length);
+	}
 	memset(name, 0, sizeof(*name));
 	name->sxen_domid = own_domid();
 	name->sxen_gref = (uint32_t)getpid();

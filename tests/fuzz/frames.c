@@ -2,7 +2,8 @@
 /*
  * The Open MPI component against processes that send it anything: frames over TCP, and on a
  * ring; and lines of a tool at its gate. It is compiled as for Open MPI, but what it has below
- * it: tcp takes each frame and throws it away, rings are streams of the fuzzer's.
+ * it: tcp takes each frame, now or later, and throws it away; its connections break; rings are
+ * streams of the fuzzer's.
  */
 #include "btl_xs_tcp.c"
 
@@ -10,6 +11,7 @@
 #include <unistd.h>
 
 #include "btl_xs_bus.h"
+#include "btl_xs_failover.h"
 #include "btl_xs_gate.c"
 #include "btl_xs_host.h"
 #include "btl_xs_control.h"
@@ -21,6 +23,10 @@
 #define SIZE 4 /* of the job */
 #define PEERS 3 /* two of the own job and one of another */
 
+/* Frames that tcp keeps at most, and fragments of which one knows that it had them. */
+#define QUEUE 16
+#define GIVEN 512
+
 /* A tag that somebody has registered for, as the layer above does. */
 #define TAG 0x41
 
@@ -30,11 +36,22 @@ int __wrap_mca_btl_xs_ring_connect(const uint8_t offer[XSOCK_OFFER_SIZE], uint16
                                    mca_btl_xs_ring_t **ring);
 void __wrap_mca_btl_xs_host_complain(int rc);
 
+/* An endpoint of tcp's. */
+struct connection {
+    int fd, other; /* a pair of sockets; -1: there is no connection */
+    opal_event_t readable, accept;
+    bool begun;  /* something has been sent */
+    bool failed; /* it has broken */
+    mca_btl_base_descriptor_t *queue[QUEUE];
+    unsigned int queued;
+    bool given[GIVEN];
+};
+
 static mca_btl_base_module_t below;
 static mca_btl_base_module_t *modules[] = {&below};
 static mca_btl_xs_endpoint_t *peers[PEERS];
 static int feed = -1, tool = -1, listener = -1;
-static unsigned long inputs, delivered;
+static unsigned long inputs, delivered, mended;
 static bool arriving;
 
 /* ---- what lies below and above ---- */
@@ -60,20 +77,174 @@ static mca_btl_base_descriptor_t *below_alloc(mca_btl_base_module_t *btl,
     return des;
 }
 
-static int below_send(mca_btl_base_module_t *btl, mca_btl_xs_endpoint_t *endpoint,
-                      mca_btl_base_descriptor_t *des, mca_btl_base_tag_t tag)
+static int below_free(mca_btl_base_module_t *btl, mca_btl_base_descriptor_t *des)
+{
+    free(des);
+    return OPAL_SUCCESS;
+}
+
+static mca_btl_base_descriptor_t *unqueue(struct connection *connection)
+{
+    mca_btl_base_descriptor_t *des = connection->queue[0];
+
+    if (0 == connection->queued) {
+        return NULL;
+    }
+    connection->queued--;
+    memmove(connection->queue, connection->queue + 1,
+            connection->queued * sizeof(connection->queue[0]));
+    return des;
+}
+
+/* The kernel takes what was queued. */
+static void flush(struct connection *connection)
+{
+    mca_btl_base_descriptor_t *des;
+
+    while (NULL != (des = unqueue(connection))) {
+        for (size_t i = 0; i < des->des_segment_count; i++) {
+            touch(des->des_segments[i].seg_addr.pval, des->des_segments[i].seg_len);
+        }
+        des->des_cbfunc(&below, (mca_btl_xs_endpoint_t *) connection, des, OPAL_SUCCESS);
+        free(des);
+    }
+}
+
+/* Open MPI 4.1 forgets a descriptor that it says has failed. */
+static void fails(struct connection *connection, mca_btl_base_descriptor_t *des)
+{
+    des->des_cbfunc(&below, (mca_btl_xs_endpoint_t *) connection, des, OPAL_ERR_UNREACH);
+#if OPAL_MAJOR_VERSION >= 5
+    free(des);
+#endif
+}
+
+/* At its end tcp says what it had, or not. */
+static void closes(struct connection *connection)
+{
+    bool forgets = take(1) % 2;
+    mca_btl_base_descriptor_t *des;
+
+    opal_event_del(&connection->readable);
+    close(connection->fd);
+    close(connection->other);
+    connection->fd = connection->other = -1;
+    connection->failed = true;
+    while (NULL != (des = unqueue(connection))) {
+        if (!forgets) {
+            fails(connection, des);
+        }
+    }
+}
+
+static void at_end(int fd, short flags, void *context)
+{
+    char byte;
+
+    if (0 == recv(fd, &byte, sizeof(byte), MSG_DONTWAIT)) {
+        closes(context);
+    }
+}
+
+static void connects(struct connection *connection)
+{
+    int fds[2];
+
+    if (-1 != connection->fd) {
+        return;
+    }
+    must(0 == socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds));
+    connection->fd = fds[0];
+    connection->other = fds[1];
+    connection->failed = false;
+    opal_event_set(opal_sync_event_base, &connection->readable, connection->fd,
+                   OPAL_EV_READ | OPAL_EV_PERSIST, at_end, connection);
+    opal_event_add(&connection->readable, NULL);
+}
+
+static void accepts(int fd, short flags, void *context)
+{
+    connects(context);
+}
+
+static int below_add_procs(mca_btl_base_module_t *btl, size_t count, opal_proc_t **procs,
+                           mca_btl_xs_endpoint_t **endpoints, opal_bitmap_t *reachable)
+{
+    struct connection *connection = calloc(1, sizeof(*connection));
+
+    must(connection);
+    connection->fd = connection->other = -1;
+    opal_event_evtimer_set(opal_sync_event_base, &connection->accept, accepts, connection);
+    endpoints[0] = (mca_btl_xs_endpoint_t *) connection;
+    return OPAL_SUCCESS;
+}
+
+static int below_del_procs(mca_btl_base_module_t *btl, size_t count, opal_proc_t **procs,
+                           mca_btl_xs_endpoint_t **endpoints)
+{
+    struct connection *connection = (struct connection *) endpoints[0];
+
+    /* Libevent would call it in spite of that. */
+    must(!event_pending(&connection->accept, EV_TIMEOUT, NULL));
+    if (-1 != connection->fd) {
+        closes(connection);
+    }
+    free(connection);
+    return OPAL_SUCCESS;
+}
+
+static struct connection *connection_of(const mca_btl_xs_endpoint_t *peer)
+{
+    return (struct connection *) peer->links->endpoint;
+}
+
+static void below_look(const struct connection *connection, const mca_btl_xs_frag_t *frag,
+                       const mca_btl_base_descriptor_t *des)
 {
     const mca_btl_xs_tcp_hdr_t *frame = des->des_segments[0].seg_addr.pval;
     size_t size = 0;
 
-    must(MCA_BTL_XS_TCP_TAG == tag);
     for (size_t i = 0; i < des->des_segment_count; i++) {
         touch(des->des_segments[i].seg_addr.pval, des->des_segments[i].seg_len);
         size += des->des_segments[i].seg_len;
     }
     must(size == sizeof(*frame) + frame->hdr.size);
     must(JOB == frame->jobid && 0 == frame->vpid);
-    must(MCA_BTL_XS_DATA <= frame->hdr.kind && MCA_BTL_XS_ANSWER >= frame->hdr.kind);
+    must(MCA_BTL_XS_DATA <= frame->hdr.kind && MCA_BTL_XS_BEGUN >= frame->hdr.kind);
+    /* Each connection begins with BEGIN, and has no fragment before it is good. */
+    must(connection->begun || MCA_BTL_XS_BEGIN == frame->hdr.kind);
+    must(MCA_BTL_XS_DATA != frame->hdr.kind || MCA_BTL_XS_TCP_UP == frag->endpoint->tcp_state);
+    for (unsigned int i = 0; i < connection->queued; i++) {
+        must(frag != connection->queue[i]->des_cbdata);
+    }
+}
+
+static int below_send(mca_btl_base_module_t *btl, mca_btl_xs_endpoint_t *endpoint,
+                      mca_btl_base_descriptor_t *des, mca_btl_base_tag_t tag)
+{
+    struct connection *connection = (struct connection *) endpoint;
+    const mca_btl_xs_frag_t *frag = des->des_cbdata;
+
+    must(MCA_BTL_XS_TCP_TAG == tag);
+    below_look(connection, frag, des);
+    connection->begun = true;
+    if (frag->endpoint->tcp_known) {
+        switch (connection->failed ? 0 : take(1) % 32) {
+        case 0:
+            return OPAL_ERR_UNREACH;
+        case 1:
+            fails(connection, des);
+            return OPAL_ERR_UNREACH;
+        }
+    }
+    connects(connection);
+    if (MCA_BTL_XS_DATA == frag->frame.hdr.kind) {
+        connection->given[frag->frame.hdr.number % GIVEN] = true;
+    }
+    if (QUEUE > connection->queued && (0 != connection->queued || 0 == take(1) % 4)) {
+        connection->queue[connection->queued++] = des;
+        return 0;
+    }
     free(des);
     return 1;
 }
@@ -184,6 +355,8 @@ static void prepare(void)
     name->vpid = 0;
 #if OPAL_MAJOR_VERSION >= 5
     opal_process_info.num_procs = SIZE;
+    /* Or it would not connect any more. */
+    opal_initialized = 1;
 #endif
     opal_process_info.nodename = (char *) "here";
     opal_proc_for_name = proc_for_name;
@@ -193,6 +366,9 @@ static void prepare(void)
     below.btl_eager_limit = below.btl_max_send_size = 128 * 1024;
     below.btl_alloc = below_alloc;
     below.btl_send = below_send;
+    below.btl_free = below_free;
+    below.btl_add_procs = below_add_procs;
+    below.btl_del_procs = below_del_procs;
     tcp.modules = modules;
     tcp.count = 1;
     mca_btl_base_active_message_trigger[TAG].cbfunc = above;
@@ -206,6 +382,7 @@ static void prepare(void)
     mca_btl_xs_component.window = 16 * 1024;
     mca_btl_xs_component.ring_size = 4096;
     mca_btl_xs_component.enable = true;
+    mca_btl_xs_component.failover = 60;
     mca_btl_xs_component.progress = MCA_BTL_XS_PROGRESS_AUTO;
     OBJ_CONSTRUCT(&mca_btl_xs_component.lock, opal_mutex_t);
     OBJ_CONSTRUCT(&mca_btl_xs_component.endpoints, opal_list_t);
@@ -220,6 +397,7 @@ static void prepare(void)
     mca_btl_xs_host.domid = 1;
     mca_btl_xs_host.epoch = 1;
     mca_btl_xs_control_open();
+    must(OPAL_SUCCESS == mca_btl_xs_watch_open());
     listen_for_tools();
 }
 
@@ -236,9 +414,11 @@ static void make_peer(int i)
     must(peer);
     peer->proc = OBJ_NEW(opal_proc_t);
     peer->proc->proc_name = name;
-    peer->links = calloc(1, sizeof(*peer->links));
-    peer->links->module = &below;
-    peer->link_count = 1;
+    /* One that cannot connect again. */
+    peer->tcp_mend = PEERS - 1 != i;
+    must(1 == mca_btl_xs_tcp_add_proc(peer));
+    mca_btl_xs_failover_init(peer);
+    mca_btl_xs_send_init(peer);
     opal_list_append(&mca_btl_xs_component.endpoints, &peer->super);
     must(OPAL_SUCCESS
          == opal_hash_table_set_value_uint64(&mca_btl_xs_component.by_name, key(name), peer));
@@ -274,10 +454,18 @@ static void end(void)
     for (int i = 0; i < PEERS; i++) {
         opal_proc_t *proc = peers[i]->proc;
 
+        mended += peers[i]->counters.reconnects;
+        peers[i]->quiet = true;
+        while (mca_btl_xs_tcp_accepting(peers[i])) {
+            events();
+        }
         mca_btl_xs_progress_remove(peers[i]);
         opal_list_remove_item(&mca_btl_xs_component.endpoints, &peers[i]->super);
         (void) opal_hash_table_remove_value_uint64(&mca_btl_xs_component.by_name,
                                                    key(proc->proc_name));
+        mca_btl_xs_tcp_del_proc(peers[i]);
+        mca_btl_xs_failover_fini(peers[i]);
+        mca_btl_xs_send_fini(peers[i]);
         OBJ_RELEASE(peers[i]);
         OBJ_RELEASE(proc);
     }
@@ -372,13 +560,14 @@ static size_t some_body(uint8_t kind, unsigned char *body, size_t most)
                                    [MCA_BTL_XS_OFFER] = sizeof(mca_btl_xs_offer_t),
                                    [MCA_BTL_XS_ACCEPT] = sizeof(mca_btl_xs_answer_t),
                                    [MCA_BTL_XS_REFUSE] = sizeof(mca_btl_xs_answer_t),
-                                   [MCA_BTL_XS_ANSWER] = 0};
+                                   [MCA_BTL_XS_BEGIN] = sizeof(mca_btl_xs_begin_t),
+                                   [MCA_BTL_XS_BEGUN] = sizeof(mca_btl_xs_begin_t)};
     size_t size;
 
     if (MCA_BTL_XS_REQUEST == kind || MCA_BTL_XS_ANSWER == kind) {
         return some_text(body, most);
     }
-    size = kind < MCA_BTL_XS_ANSWER && MCA_BTL_XS_DATA != kind ? sizes[kind] : take(1);
+    size = kind <= MCA_BTL_XS_BEGUN && MCA_BTL_XS_DATA != kind ? sizes[kind] : take(1);
     if (0 == take(1) % 16) {
         size = take(1) % (size + 1);
     }
@@ -395,10 +584,16 @@ static void arrives(void)
     mca_btl_base_segment_t segment;
     mca_btl_xs_tcp_hdr_t frame;
     unsigned char body[300] = {0};
-    uint8_t kind = 0 == take(1) % 16 ? take(1) : 1 + take(1) % MCA_BTL_XS_ANSWER;
+    uint8_t kind = 0 == take(1) % 16 ? take(1) : 1 + take(1) % MCA_BTL_XS_BEGUN;
     size_t size = some_body(kind, body, sizeof(body)), length = sizeof(frame) + size;
     unsigned char *memory;
 
+    if (MCA_BTL_XS_BEGUN == kind && sizeof(mca_btl_xs_begin_t) == size) {
+        uint32_t generation = some_number(peer->tcp_generation);
+
+        memcpy(body, &generation, sizeof(generation));
+    }
+    connects(connection_of(peer));
     frame.jobid = peer->proc->proc_name.jobid;
     frame.vpid = peer->proc->proc_name.vpid;
     frame.hdr = some_head(peer, kind, some_size(size));
@@ -464,6 +659,32 @@ static void sends(void)
     (void) mca_btl_xs_send_frag(peer, frag);
 }
 
+/* A connection breaks, or takes what it was given, or the peer makes one. */
+static void connection_changes(void)
+{
+    mca_btl_xs_endpoint_t *peer = peers[take(1) % PEERS];
+    struct connection *connection = connection_of(peer);
+
+    switch (take(1) % 4) {
+    case 0:
+        flush(connection);
+        break;
+    case 1:
+        if (-1 == connection->fd) {
+            const struct timeval now = {0, 0};
+
+            opal_event_evtimer_add(&connection->accept, &now);
+        }
+        break;
+    default:
+        /* Before it is known tcp says so, and the job ends. */
+        if (peer->tcp_known && -1 != connection->fd) {
+            shutdown(connection->other, SHUT_RDWR);
+        }
+        break;
+    }
+}
+
 static void tool_comes(void)
 {
     struct sockaddr_un address;
@@ -505,6 +726,27 @@ static void tool_asks(void)
     tool_reads();
 }
 
+/* What has not arrived has gone by the connection that there is, or will. */
+static void look_at_retained(const mca_btl_xs_endpoint_t *peer)
+{
+    const struct connection *connection = connection_of(peer);
+    unsigned int flying = 0;
+    uint64_t last = peer->tx_covered;
+    mca_btl_xs_frag_t *frag;
+
+    OPAL_LIST_FOREACH (frag, &peer->tx_retained, mca_btl_xs_frag_t) {
+        must(frag->frame.hdr.number >= last && frag->frame.hdr.number < peer->tx_next);
+        last = frag->frame.hdr.number + 1;
+        must(peer->quiet || peer->tx_again || connection->given[frag->frame.hdr.number % GIVEN]);
+    }
+    must(peer->quiet || peer->tx_again || MCA_BTL_XS_TCP_UP == peer->tcp_state);
+    for (frag = peer->tx_flying; NULL != frag; frag = frag->fly_next) {
+        must(NULL != frag->des && *frag->fly_at == frag);
+        flying++;
+    }
+    must(flying == peer->links->flying && flying >= connection->queued);
+}
+
 /* What holds after each step. */
 static void look(void)
 {
@@ -520,13 +762,14 @@ static void look(void)
             last = early->hdr.number + 1;
             touch(early + 1, early->hdr.size);
         }
+        look_at_retained(peer);
     }
 }
 
 /* Has it got anywhere? */
 static void __attribute__((destructor)) look_back(void)
 {
-    must(1000 > inputs || inputs / 10 < delivered);
+    must(1000 > inputs || (inputs / 10 < delivered && inputs / 100 < mended));
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
@@ -542,7 +785,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
     input_left = len;
     begin();
     while (input_left) {
-        switch (take(1) % 8) {
+        switch (take(1) % 10) {
         case 0:
             comes_by_ring();
             events();
@@ -559,6 +802,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
             break;
         case 4:
             events();
+            break;
+        case 5:
+            connection_changes();
             break;
         default:
             arrives();

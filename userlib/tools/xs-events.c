@@ -29,6 +29,7 @@ struct rank {
 	struct gate *via;	/* tells them, or NULL */
 	unsigned long last;	/* number of the last one that has come */
 	unsigned long told;	/* ... of which the rank knows that it has */
+	bool asked;		/* it has been asked again for those that are missing */
 	bool ended;
 	char *host;
 };
@@ -230,7 +231,8 @@ static bool tell(struct gate *g, unsigned int rank, const char *verb, const char
 	return send(g->fd, line, (size_t)length, MSG_NOSIGNAL | MSG_DONTWAIT) == length;
 }
 
-static void subscribe(struct job *job, unsigned int rank, struct gate *via)
+/* From the first event that has not come. */
+static void ask(struct job *job, unsigned int rank, struct gate *via)
 {
 	struct rank *r = &job->ranks[rank];
 	char first[24] = "";
@@ -239,10 +241,18 @@ static void subscribe(struct job *job, unsigned int rank, struct gate *via)
 		snprintf(first, sizeof(first), "%lu", r->last + 1);
 	else if (past || job->late)
 		strcpy(first, "0");
+	r->told = r->last;
+	r->via = tell(via, rank, "subscribe", first) ? via : NULL;
+}
+
+static void subscribe(struct job *job, unsigned int rank, struct gate *via)
+{
+	struct rank *r = &job->ranks[rank];
+
 	/* It has begun to listen to us later than those that could tell of it. */
 	if (r->via && !tell(r->via, rank, "unsubscribe", ""))
 		return;
-	r->via = tell(via, rank, "subscribe", first) ? via : NULL;
+	ask(job, rank, via);
 }
 
 /* A process of this guest that will greet, perhaps: then it tells itself. */
@@ -326,6 +336,15 @@ static void came(struct job *job, unsigned int rank, struct gate *g, const char 
 		   "transport=%15s reason=%255s", &e.number, &time, &e.ms, e.name, e.severity, e.host,
 		   e.peer, e.peer_host, e.transport, e.reason) != 10 || e.number <= r->last)
 		return;
+	/* Lost on the way to us, as a connection has broken: from where they are missing. */
+	if (r->last && e.number != r->last + 1) {
+		if (!r->asked && r->via == g) {
+			r->asked = true;
+			ask(job, rank, g);
+		}
+		return;
+	}
+	r->asked = false;
 	e.time = (time_t)time;
 	if (!r->host)
 		r->host = strdup(e.host);
@@ -338,6 +357,14 @@ static void came(struct job *job, unsigned int rank, struct gate *g, const char 
 		if (tell(g, rank, "acknowledge", number))
 			r->told = r->last;
 	}
+}
+
+/* The rank has forgotten events that we had not read. */
+static void lost(struct job *job, unsigned int rank, unsigned long count)
+{
+	print_own(job, rank, "XS_EVENTS_LOST", "warning", "too-slow", count);
+	if (job->ranks[rank].last)
+		job->ranks[rank].last += count;
 }
 
 static void heard(struct gate *g, const char *line)
@@ -361,9 +388,12 @@ static void heard(struct gate *g, const char *line)
 		return;
 	if (!strcmp(state, "event"))
 		came(job, rank, g, line + length);
+	else if (!strcmp(state, "done") && !job->ranks[rank].last)
+		job->ranks[rank].last = job->ranks[rank].told = strtoul(line + length, NULL, 10);
+	else if (!strcmp(state, "again"))
+		ask(job, rank, g);
 	else if (!strcmp(state, "lost"))
-		print_own(job, rank, "XS_EVENTS_LOST", "warning", "too-slow",
-			  strtoul(line + length, NULL, 10));
+		lost(job, rank, strtoul(line + length, NULL, 10));
 	else if (!strcmp(state, "bad"))
 		say("rank %u: %s", rank, line + length);
 }
