@@ -44,7 +44,7 @@ if [ -n "${FULL:-}" ]; then
 fi
 ended=$(stays)
 job_end g1
-eventually 30 "the end has been seen" has_seen 1 "MPI_FINALIZE -"
+eventually 30 "the end has been seen" has_seen 0 "MPI_FINALIZE -"
 lab ssh mpi@g1 'xargs kill < events.pid; cat events'
 
 zero=$'MPI_INIT -\nMPI_IFACE_RESTORED 1\nMPI_IFACE_DEAD 1\nMPI_IFACE_RESTORED 1'
@@ -54,8 +54,9 @@ if [ -n "$prepared" ]; then
 	one+=$'\nNODE_MIGRATE -\nMPI_IFACE_DEAD 0\nXS_QUIESCED -\nJOB_RESUME -\nXS_RESUMED -\nMPI_IFACE_RESTORED 0'
 fi
 check_equal "what rank 0 has told" "$zero"$'\nMPI_FINALIZE -' "$(seen 0)"
-# Who has been suspended finds its ring revoked, or hears that it has arrived, first.
-check_equal "what rank 1 has told" "$one"$'\nMPI_FINALIZE -' "$(seen 1 | grep -v MPI_NODE_MIGRATE_DONE)"
+# Who has been suspended finds its ring revoked, or hears that it has arrived, first. That it
+# ends may come too late: rank 0, which tells it, ends too.
+check_equal "what rank 1 has told" "$one" "$(seen 1 | grep -v 'MPI_NODE_MIGRATE_DONE\|MPI_FINALIZE')"
 check_equal "it has arrived each time" $((${prepared:+2} + 2)) "$(seen 1 | grep -c MPI_NODE_MIGRATE_DONE)"
 check_equal "nothing was lost" "" "$(lab ssh mpi@g1 grep XS_EVENTS_LOST events)"
 check_stays "$ended" xs $((2 * meetings)) 10
