@@ -47,6 +47,7 @@ typedef struct mca_btl_xs_command_verb_t mca_btl_xs_command_verb_t;
 static struct {
     bool opened;
     opal_list_t waiting;
+    bool quiescing; /* XS_QUIESCED is still to be thrown */
     opal_event_t timer;
     opal_event_t abortion;
     void (*answered)(uint32_t rank, const char *id, const char *text);
@@ -165,9 +166,17 @@ static void mca_btl_xs_command_look(int fd, short flags, void *context)
     mca_btl_xs_command_t *asked;
     char holders[32];
 
+    /* Not before: each look is a file to be read. */
+    if (0 == rings) {
+        rings = mca_btl_xs_control_lingering();
+    }
     if (0 != rings && 0 != strcmp(mca_btl_xs_control_holders(holders), "no")) {
         opal_event_evtimer_add(&command.timer, &later);
         return;
+    }
+    if (command.quiescing) {
+        command.quiescing = false;
+        mca_btl_xs_events_throw(MCA_BTL_XS_THROWN_QUIESCED, NULL, "xs", NULL);
     }
     while (NULL
            != (asked = (mca_btl_xs_command_t *) opal_list_remove_first(&command.waiting))) {
@@ -240,12 +249,19 @@ static void mca_btl_xs_command_release(const mca_btl_xs_command_t *asked, char *
 
 static void mca_btl_xs_command_quiesce(const mca_btl_xs_command_t *asked, char *arguments)
 {
+    command.quiescing = command.quiescing || !mca_btl_xs_component.quiesced;
     mca_btl_xs_control_quiesce(true);
     mca_btl_xs_command_wait(asked);
 }
 
+/* Who waits for XS_QUIESCED is to learn that it will not come. */
 static void mca_btl_xs_command_resume(const mca_btl_xs_command_t *asked, char *arguments)
 {
+    if (mca_btl_xs_component.quiesced) {
+        mca_btl_xs_events_throw(MCA_BTL_XS_THROWN_RESUMED, NULL, "xs",
+                                command.quiescing ? "unfinished" : NULL);
+    }
+    command.quiescing = false;
     mca_btl_xs_control_quiesce(false);
     mca_btl_xs_command_done(asked);
 }
@@ -420,6 +436,7 @@ void mca_btl_xs_command_ask(const char *id, const char *request)
 void mca_btl_xs_command_open(void (*answered)(uint32_t rank, const char *id, const char *text))
 {
     OBJ_CONSTRUCT(&command.waiting, opal_list_t);
+    command.quiescing = false;
     opal_event_evtimer_set(opal_sync_event_base, &command.timer, mca_btl_xs_command_look, NULL);
     opal_event_evtimer_set(opal_sync_event_base, &command.abortion, mca_btl_xs_command_abort, NULL);
     command.answered = answered;

@@ -2,6 +2,7 @@
 #include "btl_xs_control.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "opal/mca/base/mca_base_var_enum.h"
 
@@ -102,6 +103,45 @@ unsigned int mca_btl_xs_control_rings(bool held)
     }
     OPAL_THREAD_UNLOCK(&mca_btl_xs_component.lock);
     return rings;
+}
+
+/* One that is there counts as a ring. */
+static unsigned int mca_btl_xs_control_closed(uint32_t port)
+{
+    mca_btl_xs_endpoint_t *endpoint;
+    unsigned int closed = 0;
+
+    OPAL_THREAD_LOCK(&mca_btl_xs_component.lock);
+    OPAL_LIST_FOREACH (endpoint, &mca_btl_xs_component.endpoints, mca_btl_xs_endpoint_t) {
+        closed += endpoint->held && NULL == endpoint->tx_ring && endpoint->tx_port == port;
+    }
+    OPAL_THREAD_UNLOCK(&mca_btl_xs_component.lock);
+    return closed;
+}
+
+unsigned int mca_btl_xs_control_lingering(void)
+{
+    unsigned int lingering = 0, port, lingers;
+    char *line = NULL;
+    size_t size = 0;
+    FILE *in;
+
+    if (!mca_btl_xs_control_opened) {
+        return 0;
+    }
+    in = fopen("/proc/net/xensocket", "re");
+    if (NULL == in) {
+        /* No module, no grants; or a container's network, where this cannot be known. */
+        return 0;
+    }
+    while (-1 != getline(&line, &size, in)) {
+        if (2 == sscanf(line, "tx %*u %u %*s %u", &port, &lingers) && 0 != lingers) {
+            lingering += mca_btl_xs_control_closed(port);
+        }
+    }
+    free(line);
+    fclose(in);
+    return lingering;
 }
 
 /*

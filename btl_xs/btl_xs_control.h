@@ -44,6 +44,12 @@ const char *mca_btl_xs_control_holders(char text[32]);
 /* Rings that there are: to and from all peers, or those that are held. */
 unsigned int mca_btl_xs_control_rings(bool held);
 
+/*
+ * Closed rings to peers that are held whose memory is still granted: the kernel of the peer's
+ * guest lets go of it when it hears of that, whether the peer is in MPI or not.
+ */
+unsigned int mca_btl_xs_control_lingering(void);
+
 END_C_DECLS
 
 #endif /* MCA_BTL_XS_CONTROL_H */

@@ -55,6 +55,7 @@ struct mca_btl_base_endpoint_t {
     bool tx_resync;           /**< what is left on tx_ring is to be sent over TCP */
     uint64_t tx_resync_end;   /**< number behind the last fragment of the resync */
     uint32_t tx_generation;   /**< of the last offer */
+    uint32_t tx_port;         /**< of the last ring, which may be closed; 0: none */
 
     /* receiving */
     bool rx_busy;             /**< somebody delivers */

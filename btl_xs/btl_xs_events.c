@@ -45,7 +45,9 @@ static const struct {
        [MCA_BTL_XS_CAUGHT_IFACE_DEAD] = {"IFACE_DEAD", "warning", LOG_NOTICE},
        [MCA_BTL_XS_CAUGHT_IFACE_RESTORED] = {"IFACE_RESTORED", "info", LOG_NOTICE},
        [MCA_BTL_XS_CAUGHT_JOB_ABORT] = {"JOB_ABORT", "fatal", LOG_CRIT},
-       [MCA_BTL_XS_CAUGHT_JOB_RESUME] = {"JOB_RESUME", "info", LOG_NOTICE}};
+       [MCA_BTL_XS_CAUGHT_JOB_RESUME] = {"JOB_RESUME", "info", LOG_NOTICE},
+       [MCA_BTL_XS_THROWN_QUIESCED] = {"XS_QUIESCED", "info", LOG_NOTICE},
+       [MCA_BTL_XS_THROWN_RESUMED] = {"XS_RESUMED", "info", LOG_NOTICE}};
 
 struct mca_btl_xs_subscriber_t {
     opal_list_item_t super;

@@ -35,6 +35,9 @@ enum mca_btl_xs_thrown_t {
     MCA_BTL_XS_CAUGHT_IFACE_RESTORED,
     MCA_BTL_XS_CAUGHT_JOB_ABORT,
     MCA_BTL_XS_CAUGHT_JOB_RESUME,
+    /* of our own; behind the others, as codes of PMIx are counted by these */
+    MCA_BTL_XS_THROWN_QUIESCED,
+    MCA_BTL_XS_THROWN_RESUMED,
     MCA_BTL_XS_THROWN_KINDS
 };
 typedef enum mca_btl_xs_thrown_t mca_btl_xs_thrown_t;

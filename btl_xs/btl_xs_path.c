@@ -145,6 +145,7 @@ static void mca_btl_xs_path_consider(mca_btl_xs_endpoint_t *endpoint)
         mca_btl_xs_host_complain(rc);
         return;
     }
+    endpoint->tx_port = endpoint->tx_ring->port;
     offer.generation = ++endpoint->tx_generation;
     mca_btl_xs_path_event(endpoint, MCA_BTL_XS_EVENT_OFFERED);
     mca_btl_xs_progress_add(endpoint);

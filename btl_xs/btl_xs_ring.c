@@ -37,13 +37,17 @@ int mca_btl_xs_ring_offer(uint16_t peer, size_t size, uint8_t bytes[XSOCK_OFFER_
                           mca_btl_xs_ring_t **ring)
 {
     struct xsock_offer offer;
-    int fd = xsock_offer_create(peer, size, SOCK_NONBLOCK, &offer);
+    int rc, fd = xsock_offer_create(peer, size, SOCK_NONBLOCK, &offer);
 
     if (fd < 0) {
         return fd;
     }
     xsock_offer_encode(&offer, bytes);
-    return mca_btl_xs_ring_new(fd, ring);
+    rc = mca_btl_xs_ring_new(fd, ring);
+    if (0 == rc) {
+        (*ring)->port = offer.port;
+    }
+    return rc;
 }
 
 int mca_btl_xs_ring_connect(const uint8_t bytes[XSOCK_OFFER_SIZE], uint16_t peer,

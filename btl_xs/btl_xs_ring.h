@@ -16,6 +16,7 @@ BEGIN_C_DECLS
 
 struct mca_btl_xs_ring_t {
     int fd;                /**< the xensocket */
+    uint32_t port;         /**< transmitter: what its kernel knows it by */
     struct xsock_map *map; /**< NULL: a receiver that cannot map */
     uint64_t tail;         /**< transmitter: offset of a frame not after the oldest that the
                                 peer may still need */

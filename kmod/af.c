@@ -144,7 +144,7 @@ static int xsock_getname(struct socket *sock, struct sockaddr *uaddr, int peer)
 		if (!peer) {
 			memcpy(addr, &ring->addr, sizeof(*addr));
 		} else {
-			if (READ_ONCE(sk->sk_state) != TCP_ESTABLISHED)
+			if (!xsock_connected(sk, ring))
 				return -ENOTCONN;
 			addr->sxen_domid = ring->peer;
 		}

@@ -360,6 +360,16 @@ void xsock_peer_check(struct xsock_ring *ring)
 	spin_unlock_irq(&ring->ev_lock);
 }
 
+/*
+ * Has the receiver come? Looked up, not only what events have told: who has heard of it
+ * on another way may be faster than the event.
+ */
+bool xsock_connected(struct sock *sk, struct xsock_ring *ring)
+{
+	xsock_peer_check(ring);
+	return READ_ONCE(sk->sk_state) == TCP_ESTABLISHED;
+}
+
 /* The own index moves while we look: how often to try again. */
 #define XSOCK_LOOK_TRIES	16
 

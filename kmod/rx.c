@@ -166,9 +166,9 @@ static void xsock_rx_async(struct sock *sk, struct xsock_ring *ring)
 }
 
 /* Reading from a transmitter: nothing ever comes. */
-static int xsock_rx_wrong_end(struct sock *sk)
+static int xsock_rx_wrong_end(struct sock *sk, struct xsock_ring *ring)
 {
-	if (READ_ONCE(sk->sk_state) != TCP_ESTABLISHED)
+	if (!xsock_connected(sk, ring))
 		return -EINVAL;
 	return READ_ONCE(sk->sk_shutdown) & RCV_SHUTDOWN ? 0 : -EOPNOTSUPP;
 }
@@ -187,7 +187,7 @@ int xsock_recvmsg(struct socket *sock, struct msghdr *msg, size_t len, int flags
 		return -EINVAL;
 	msg->msg_namelen = 0;
 	if (ring->role != XSOCK_ROLE_RX)
-		return xsock_rx_wrong_end(sk);
+		return xsock_rx_wrong_end(sk, ring);
 
 	want.target = sock_rcvlowat(sk, flags & MSG_WAITALL, len);
 	xsock_sleep_begin(&sleeper, sock_rcvtimeo(sk, flags & MSG_DONTWAIT));

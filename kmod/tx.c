@@ -106,7 +106,7 @@ int xsock_sendmsg(struct socket *sock, struct msghdr *msg, size_t len)
 	if (msg->msg_flags & MSG_OOB)
 		return -EOPNOTSUPP;
 	if (msg->msg_namelen)
-		return READ_ONCE(sk->sk_state) == TCP_ESTABLISHED ? -EISCONN : -EOPNOTSUPP;
+		return ring && xsock_connected(sk, ring) ? -EISCONN : -EOPNOTSUPP;
 	if (!ring)
 		return -ENOTCONN;
 	if (ring->role != XSOCK_ROLE_TX)

@@ -223,6 +223,7 @@ struct xsock_ring *xsock_ring_accept(struct sock *sk, const struct sockaddr_xen 
 void xsock_ring_kick(struct xsock_ring *ring);
 void xsock_peer_look(struct xsock_ring *ring);
 void xsock_peer_check(struct xsock_ring *ring);
+bool xsock_connected(struct sock *sk, struct xsock_ring *ring);
 bool xsock_own_look(struct xsock_ring *ring);
 void xsock_publish_state(struct xsock_ring *ring, u32 bits);
 void xsock_ring_close(struct xsock_ring *ring);

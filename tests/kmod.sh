@@ -40,13 +40,19 @@ xsocktest_run()
 	return "$status"
 }
 
+# failed_cases: of xsocktest's output, what failed and the assertions that did, in one line.
+failed_cases()
+{
+	grep -a -E '^not ok|^(B: )?# [AB] [a-z0-9-]+: [^ ]*:[0-9]+: ' | tr '\n' ';'
+}
+
 # check_xsocktest NAME...: asserts that these cases or groups pass.
 check_xsocktest()
 {
 	local out status=0
 	out=$(xsocktest_run "$@") || status=$?
 	echo "$out"
-	check_equal "$*: no case failed" "" "$(grep '^not ok' <<< "$out")"
+	check_equal "$*: no case failed" "" "$(failed_cases <<< "$out")"
 	check_equal "$*: xsocktest succeeds" 0 "$status"
 	check_equal "$*: as many cases as planned" "$(sed -n 's/^1\.\.//p' <<< "$out")" \
 		"$(grep -c '^ok' <<< "$out")"

@@ -23,6 +23,8 @@
  *				so if it cannot map)
  *	FAKEXEN_APART=1		dom0 says that each domain is on a host of its own
  *	FAKEXEN_LOG=PATH	who connects to /dev/log gets there
+ *	FAKEXEN_LINGER=PATH	while there is this file nobody lets go of the rings that have been
+ *				closed: /proc/net/xensocket says so
  *	FAKEXEN_DENIED=1	nobody may open the device
  *	FAKEXEN_VERSION=N	the module is of version N
  */
@@ -48,6 +50,7 @@
 
 #define PAGE ((size_t)XSOCK_PAGE_SIZE)
 #define RINGS 256
+#define PORTS 4096
 #define FAMILY 19
 
 #define STRING_OF(text) #text
@@ -75,6 +78,7 @@ struct ring {
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct ring rings[RINGS];
+static bool closed[PORTS];	/* transmitters' rings, by port */
 static int control = -1;	/* an eventfd that stands for the device */
 static int notify = -1;		/* ... for inotify, where it is said that the device has come */
 static uint64_t epoch = 1;
@@ -93,6 +97,7 @@ int __real_connect(int fd, const struct sockaddr *addr, socklen_t length);
 int __real_bind(int fd, const struct sockaddr *addr, socklen_t length);
 int __real_getsockopt(int fd, int level, int name, void *value, socklen_t *length);
 int __real_open(const char *path, int flags, ...);
+FILE *__real_fopen(const char *path, const char *mode);
 int __real_close(int fd);
 ssize_t __real_read(int fd, void *buf, size_t n);
 ssize_t __real_recv(int fd, void *buf, size_t n, int flags);
@@ -381,6 +386,40 @@ static int file_of(const char *text)
 	if (fd < 0 || write(fd, text, (size_t)length) != length || lseek(fd, 0, SEEK_SET))
 		abort();
 	return fd;
+}
+
+/* /proc/net/xensocket, as far as it is about rings that linger. */
+static FILE *file_of_sockets(void)
+{
+	const char *lingers = getenv("FAKEXEN_LINGER");
+	char *text = NULL;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+	int i;
+
+	if (!out)
+		abort();
+	fputs("role peer port state linger uid size prod cons err\n", out);
+	for (i = 0; i < PORTS; i++)
+		if (closed[i])
+			fprintf(out, "tx 1 %d detached %d 0 65536 0 0 0\n", i,
+				lingers && !access(lingers, F_OK));
+	fclose(out);
+	out = fdopen(file_of(text), "r");
+	free(text);
+	return out;
+}
+
+FILE *__wrap_fopen(const char *path, const char *mode)
+{
+	FILE *file;
+
+	if (strcmp(path, "/proc/net/xensocket"))
+		return __real_fopen(path, mode);
+	pthread_mutex_lock(&lock);
+	file = file_of_sockets();
+	pthread_mutex_unlock(&lock);
+	return file;
 }
 
 int __wrap_open(const char *path, int flags, ...)
@@ -693,10 +732,13 @@ int __wrap_close(int fd)
 	pthread_mutex_lock(&lock);
 	r = ring_of(fd);
 	if (r) {
-		if (r->role == XSOCK_ROLE_TX)
+		if (r->role == XSOCK_ROLE_TX) {
 			__atomic_or_fetch(&tx_page(r)->state, XSOCK_TX_CLOSED, __ATOMIC_SEQ_CST);
-		else if (r->role == XSOCK_ROLE_RX)
+			if (r->memory < PORTS)
+				closed[r->memory] = true;
+		} else if (r->role == XSOCK_ROLE_RX) {
 			__atomic_or_fetch(&rx_page(r)->state, XSOCK_RX_CLOSED, __ATOMIC_SEQ_CST);
+		}
 		if (r->role != XSOCK_ROLE_NONE)
 			__real_munmap(r->pages, file_length(r->size));
 		if (r->memory >= 0)

@@ -14,7 +14,7 @@
 
 /* As btl_xs_pmix.h has them, which only a component can include. */
 #define MCA_BTL_XS_PMIX_CODE -22600
-#define MCA_BTL_XS_PMIX_CODES 14
+#define MCA_BTL_XS_PMIX_CODES 16
 
 static void heard(size_t id, pmix_status_t status, const pmix_proc_t *source, pmix_info_t *info,
 		  size_t n, pmix_info_t *results, size_t n_results,

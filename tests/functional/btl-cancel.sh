@@ -73,4 +73,4 @@ apart lab migrate g2 h2
 ended=$(stays)
 job_end g1
 check_stays "$ended" xs 8 10
-check_stays "$ended" tcp 6 0
+check_stays "$ended" tcp 6

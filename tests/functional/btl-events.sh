@@ -51,7 +51,7 @@ zero=$'MPI_INIT -\nMPI_IFACE_RESTORED 1\nMPI_IFACE_DEAD 1\nMPI_IFACE_RESTORED 1'
 one=$'MPI_INIT -\nMPI_IFACE_RESTORED 0\nMPI_IFACE_DEAD 0\nMPI_IFACE_RESTORED 0'
 if [ -n "$prepared" ]; then
 	zero+=$'\nMPI_IFACE_DEAD 1\nJOB_RESUME -\nMPI_IFACE_RESTORED 1'
-	one+=$'\nNODE_MIGRATE -\nMPI_IFACE_DEAD 0\nJOB_RESUME -\nMPI_IFACE_RESTORED 0'
+	one+=$'\nNODE_MIGRATE -\nMPI_IFACE_DEAD 0\nXS_QUIESCED -\nJOB_RESUME -\nXS_RESUMED -\nMPI_IFACE_RESTORED 0'
 fi
 check_equal "what rank 0 has told" "$zero"$'\nMPI_FINALIZE -' "$(seen 0)"
 # Who has been suspended finds its ring revoked, or hears that it has arrived, first.

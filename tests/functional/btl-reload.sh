@@ -50,7 +50,9 @@ release()
 
 check "another release compiles" other_release
 first=$(release g1)
-lab push "$OTHER" g1:/tmp && lab push "$OTHER" g2:/tmp || fail "cannot copy it"
+for guest in g1 g2; do
+	lab push "$OTHER" "$guest:/tmp" || fail "cannot copy it to $guest"
+done
 job_begin g1,g2 2 suite --size 262144 random collectives flood sizes
 eventually 30 "both directions use rings" on_path 2 xs
 for guest in g1 g2; do

@@ -17,7 +17,7 @@ domid()
 # idle NAME: a domain on h2 that only has a number.
 idle()
 {
-	lab ssh h2 "printf '%s\n' 'name = \"$1\"' 'type = \"pvh\"' 'memory = 32' 'vcpus = 1' \
+	lab ssh h2 "printf '%s\n' 'name = \"$1\"' 'type = \"pvh\"' 'memory = 80' 'vcpus = 1' \
 		'kernel = \"/boot/lab-vmlinux\"' > /tmp/idle.cfg && xl create -q -p /tmp/idle.cfg" ||
 		fail "h2 has no domain '$1'"
 }

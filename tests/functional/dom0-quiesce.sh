@@ -2,7 +2,7 @@
 # Proves: dom0 and a guest's module agree through xenstore on quiesce, release and the host's identity, whatever is written there.
 # Lab: hosts=1 guests=2 type=all suite=all
 # Check: none
-# Limit: 500
+# Limit: 1200
 # SPDX-License-Identifier: BSD-3-Clause
 
 . "$(dirname "$0")/../lib.sh"

@@ -12,6 +12,6 @@ for SUITE in ${SUITES:-trixie bookworm}; do
 	out=$(lab chroot tests/xsrun/cases "/src/build/$SUITE/xsrun" 2>&1)
 	echo "$out"
 	check_equal "$SUITE: no case failed" "" "$(grep '^not ok' <<< "$out")"
-	check_equal "$SUITE: as many cases as there are" "$(grep -c "^${FULL:+.*}case_is '" "$TESTS_DIR/xsrun/cases")" \
+	check_equal "$SUITE: as many cases as there are" "$(grep -c "^case_is '" "$TESTS_DIR/xsrun/cases")" \
 		"$(grep -c '^ok' <<< "$out")"
 done

@@ -19,6 +19,8 @@
 #include <unistd.h>
 #include <xensocket.h>
 
+#include "run.h"
+
 int __real_close(int fd);
 ssize_t __real_send(int fd, const void *bytes, size_t len, int flags);
 ssize_t __real_recv(int fd, void *bytes, size_t len, int flags);
@@ -42,42 +44,77 @@ const char *xsock_strerror(int code)
 	return text;
 }
 
-static bool whole(int fd, void *bytes, size_t len, bool out)
+static bool send_all(int fd, const char *bytes, size_t len)
 {
-	char *p = bytes;
-
 	while (len) {
-		ssize_t n = out ? __real_send(fd, p, len, MSG_NOSIGNAL) : __real_recv(fd, p, len, 0);
+		ssize_t n = __real_send(fd, bytes, len, MSG_NOSIGNAL);
 
 		if (n <= 0)
 			return false;
-		p += n;
+		bytes += n;
 		len -= (size_t)n;
 	}
 	return true;
 }
 
-int xsock_upgrade(int stream, size_t ring, int flags, int timeout_ms, struct xsock_pair *pair)
+/* One round: both say whether all is well so far, and a name, and get the other one's. 0 if it is. */
+static int exchange(int stream, int timeout_ms, bool good, char name[16])
+{
+	char bytes[17] = { (char)good };
+
+	memcpy(bytes + 1, name, 16);
+	if (!send_all(stream, bytes, sizeof(bytes)) || !run_receive(stream, bytes, sizeof(bytes), timeout_ms))
+		return -ECONNRESET;
+	memcpy(name, bytes + 1, 16);
+	return !good ? -XSOCK_EFAILED : bytes[0] ? 0 : -XSOCK_EPEERFAILED;
+}
+
+/*
+ * As the real one, this fails at both ends if it fails at one, also for want of descriptors, and waits
+ * for nothing longer than it is told to.
+ */
+static int handshake(int stream, int timeout_ms, int listener, struct xsock_pair *pair)
 {
 	struct sockaddr_un own = { .sun_family = AF_UNIX }, peer = own;
 	socklen_t len = offsetof(struct sockaddr_un, sun_path) + 16;
-	static atomic_bool cut;
-	int listener;
+	char name[16];
+	bool good;
+	int err;
 
-	(void)ring, (void)flags, (void)timeout_ms;
+	good = getrandom(own.sun_path + 1, 15, 0) == 15 && listener >= 0 && pair->tx >= 0 &&
+		!bind(listener, (struct sockaddr *)&own, len) && !listen(listener, 1);
+	memcpy(name, own.sun_path, 16);
+	err = exchange(stream, timeout_ms, good, name);
+	if (err)
+		return err;
+	memcpy(peer.sun_path, name, 16);
+	err = exchange(stream, timeout_ms, !connect(pair->tx, (struct sockaddr *)&peer, len), name);
+	if (err)
+		return err;
+	/* The peer has connected. */
+	pair->rx = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+	return exchange(stream, timeout_ms, pair->rx >= 0, name);
+}
+
+int xsock_upgrade(int stream, size_t ring, int flags, int timeout_ms, struct xsock_pair *pair)
+{
+	static atomic_bool cut;
+	int listener, err;
+
+	(void)ring, (void)flags;
 	*pair = (struct xsock_pair){ -1, -1 };
 	if (getenv("FAKE_UPGRADE"))
 		return -atoi(getenv("FAKE_UPGRADE"));
-	if (getrandom(own.sun_path + 1, 15, 0) != 15)
-		return -EIO;
 	listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	pair->tx = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (bind(listener, (struct sockaddr *)&own, len) || listen(listener, 1) ||
-	    !whole(stream, own.sun_path, 16, true) || !whole(stream, peer.sun_path, 16, false) ||
-	    connect(pair->tx, (struct sockaddr *)&peer, len))
-		return -EIO;
-	pair->rx = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+	err = handshake(stream, timeout_ms, listener, pair);
 	__real_close(listener);
+	if (err) {
+		__real_close(pair->tx);
+		__real_close(pair->rx);
+		*pair = (struct xsock_pair){ -1, -1 };
+		return err;
+	}
 	fakes[pair->rx] = (struct fake){ .role = RX };
 	fakes[pair->tx] = (struct fake){ .role = TX, .left = -1 };
 	if (getenv("FAKE_CUT") && !atomic_exchange(&cut, true))
@@ -105,8 +142,7 @@ ssize_t __wrap_send(int fd, const void *bytes, size_t len, int flags)
 		return -1;
 	}
 	n = (long)len < fake->left ? (ssize_t)len : fake->left;
-	if (!whole(fd, (void *)(uintptr_t)bytes,
-		   (size_t)n - (n == fake->left && getenv("FAKE_LOSE")), true))
+	if (!send_all(fd, bytes, (size_t)n - (n == fake->left && getenv("FAKE_LOSE"))))
 		return -1;
 	fake->left -= n;
 	return n;

@@ -62,6 +62,7 @@ static void work_end(struct work *work)
 	}
 	close(pump->tcp);
 	free(work);
+	run_give(RUN_PUMP_PLACES);
 	count--;
 }
 
@@ -238,6 +239,7 @@ static void *outward_thread(void *argument)
 	if (pump->side >= 0) {
 		verdict = run_verdict(pump->side);
 		close(pump->side);
+		run_give(1);
 	}
 	if (verdict != RUN_TAKEN) {
 		close(pump->xs.tx);

@@ -192,6 +192,7 @@ static void *serve(void *argument)
 	}
 out:
 	close(pending.side);
+	run_give(pending.taken ? RUN_CALL_PLACES - RUN_PUMP_PLACES : RUN_CALL_PLACES);
 	calls--;
 	return NULL;
 }
@@ -209,9 +210,15 @@ static void *answer_calls(void *argument)
 				usleep(100000);
 			continue;
 		}
+		/* Who is not answered hears of that, and goes on over TCP. */
+		if (!run_take(RUN_CALL_PLACES)) {
+			close(fd);
+			continue;
+		}
 		calls++;
 		if (!run_thread(serve, (void *)(intptr_t)fd)) {
 			close(fd);
+			run_give(RUN_CALL_PLACES);
 			calls--;
 		}
 	}
@@ -230,9 +237,14 @@ void run_listen(int fd)
 		return;
 	port = ntohs(own.sin6_port);
 	own.sin6_port = side_port(own.sin6_port);
-	listener = socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (listener < 0)
+	/* For itself, and for the call that it is about to take. */
+	if (!run_take(2))
 		return;
+	listener = socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (listener < 0) {
+		run_give(2);
+		return;
+	}
 	setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
 	if (family == AF_INET6 && !getsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, &len))
 		setsockopt(listener, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
@@ -245,6 +257,7 @@ void run_listen(int fd)
 	    !run_thread(answer_calls, (void *)(intptr_t)listener)) {
 		run_say("port %u: cannot listen on port %u", port, ntohs(own.sin6_port));
 		close(listener);
+		run_give(2);
 		return;
 	}
 	run_say("port %u: who asks at port %u gets xensockets", port, ntohs(own.sin6_port));
@@ -287,6 +300,8 @@ int run_accept(int fd)
 	pthread_mutex_unlock(&lock);
 	if (moved >= 0)
 		run_say("accepted: %s: xensockets", run_text(&pump.name.peer));
+	else
+		run_give(RUN_PUMP_PLACES);
 	return moved;
 }
 
@@ -371,7 +386,8 @@ static void forget_call(int fd)
 	connect(fd, &nobody, sizeof(nobody));
 }
 
-int run_connect(int fd, const struct sockaddr_in6 *peer)
+/* run_connect(), with places for a call. */
+static int agree(int fd, const struct sockaddr_in6 *peer)
 {
 	struct run_pump pump = { .side = -1, .xs = { -1, -1 }, .tcp = -1, .name.peer = *peer };
 	struct sockaddr_in6 there = *peer, own, bound;
@@ -380,9 +396,8 @@ int run_connect(int fd, const struct sockaddr_in6 *peer)
 	int family = family_of(fd), off = 0, err, moved;
 	socklen_t len;
 
-	/* Within one domain, or without the module, there is nothing to be asked. */
-	if ((loopback(&peer->sin6_addr) && !getenv("XS_RUN_LOOPBACK")) || xsock_family() < 0 ||
-	    refused(peer) || !names(fd, &bound, NULL))
+	/* Without the module there is nothing to be asked. */
+	if (xsock_family() < 0 || !names(fd, &bound, NULL))
 		return -1;
 	there.sin6_port = side_port(peer->sin6_port);
 	pump.side = socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -441,6 +456,23 @@ failed:
 		close(pump.xs.rx);
 	}
 	return -1;
+}
+
+int run_connect(int fd, const struct sockaddr_in6 *peer)
+{
+	int moved;
+
+	/* Nor is there within one domain. */
+	if ((loopback(&peer->sin6_addr) && !getenv("XS_RUN_LOOPBACK")) || refused(peer))
+		return -1;
+	if (!run_take(RUN_CALL_PLACES)) {
+		run_say("on TCP: %s: no descriptors left", run_text(peer));
+		return -1;
+	}
+	moved = agree(fd, peer);
+	if (moved < 0)
+		run_give(RUN_CALL_PLACES);
+	return moved;
 }
 
 enum run_verdict run_verdict(int side)

@@ -90,6 +90,18 @@ static inline socklen_t run_sockaddr(struct sockaddr_storage *to, const struct s
 
 /* ---- helper ---- */
 
+/*
+ * Descriptors that the helper may still open. Who is about to open some takes places for them first,
+ * and gives them back when they are closed; so the helper never finds itself without one for the
+ * program's next question, and knows what it cannot do before a peer relies on it.
+ */
+bool run_take(int places);
+void run_give(int places);
+
+/* A connection's: of struct run_pump; and the call on which it is agreed about. */
+#define RUN_PUMP_PLACES	4
+#define RUN_CALL_PLACES	(RUN_PUMP_PLACES + 1)
+
 /* Says it on standard error if xs-run was called with --verbose. */
 void run_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* An address as text; good until the thread's next call but three. */
@@ -120,8 +132,9 @@ struct run_pump {
 };
 
 /*
- * Starts to carry a connection. Takes over all descriptors but @app, and returns the
- * program's end, or -1 if there are no means; the descriptors are closed then.
+ * Starts to carry a connection. Takes over all descriptors but @app, and the places for them, and
+ * returns the program's end, or -1 if there are no means; the descriptors are closed then, and the
+ * places are the caller's still.
  */
 int run_pump_start(const struct run_pump *pump, int family);
 /* How many there are. */

@@ -9,6 +9,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -150,6 +151,34 @@ bool run_thread(void *(*function)(void *), void *argument)
 
 /* ---- the helper ---- */
 
+/* What a question needs: the socket that it comes by, the one that it is about, the new one. */
+#define QUESTION_PLACES	3
+/* What help() has open, and the next question, before it is known whether it can be answered. */
+#define OWN_PLACES	6
+
+static atomic_int places;
+
+static bool take(int wanted, int left_over)
+{
+	int left = places;
+
+	while (left >= wanted + left_over)
+		if (atomic_compare_exchange_weak(&places, &left, left - wanted))
+			return true;
+	return false;
+}
+
+/* A peer whose call has been answered relies on an accept() that is asked about. */
+bool run_take(int wanted)
+{
+	return take(wanted, QUESTION_PLACES);
+}
+
+void run_give(int given)
+{
+	places += given;
+}
+
 static void *answer_question(void *argument)
 {
 	int s = (int)(intptr_t)argument, fd = -1, moved = -1;
@@ -200,6 +229,7 @@ static void *answer_question(void *argument)
 	if (fd >= 0)
 		close(fd);
 	close(s);
+	run_give(QUESTION_PLACES);
 	return NULL;
 }
 
@@ -212,7 +242,7 @@ static bool same_user(int s)
 	return !getsockopt(s, SOL_SOCKET, SO_PEERCRED, &user, &len) && user.uid == geteuid();
 }
 
-/* A connection needs five descriptors here, and one of the program's. */
+/* As many descriptors as can be had, all places for which are free. */
 static void many_files(void)
 {
 	struct rlimit files;
@@ -221,13 +251,15 @@ static void many_files(void)
 		files.rlim_cur = files.rlim_max;
 		setrlimit(RLIMIT_NOFILE, &files);
 	}
+	places = getrlimit(RLIMIT_NOFILE, &files) || files.rlim_cur > INT_MAX ? INT_MAX : (int)files.rlim_cur;
+	places -= OWN_PLACES;
 }
 
 /* Until nobody has the pipe open, and nothing is left to be carried. */
 static void __attribute__((noreturn)) help(int listener, int alive)
 {
 	struct pollfd pfd[2] = { { .fd = listener, .events = POLLIN }, { .fd = alive } };
-	int s, spare = dup(alive);
+	int s;
 
 	signal(SIGPIPE, SIG_IGN);
 	/* Meant for the program, by who tells all processes of a service: what it has written goes on. */
@@ -240,17 +272,15 @@ static void __attribute__((noreturn)) help(int listener, int alive)
 			break;
 		s = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
 		if (s >= 0) {
-			if (!same_user(s) || !run_thread(answer_question, (void *)(intptr_t)s))
+			/* Who has asked is told that there is no descriptor, rather than left to wait. */
+			if (!same_user(s) || !take(QUESTION_PLACES, 0)) {
 				close(s);
+			} else if (!run_thread(answer_question, (void *)(intptr_t)s)) {
+				close(s);
+				run_give(QUESTION_PLACES);
+			}
 		} else if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED) {
-			/* No descriptor: who has asked is told so, rather than left to wait. */
-			close(spare);
-			s = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
-			close(s);
-			spare = dup(alive);
-			/* Somebody else was faster. */
-			if (s < 0)
-				usleep(10000);
+			usleep(10000);
 		}
 	}
 	close(listener);
