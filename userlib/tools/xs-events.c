@@ -356,6 +356,9 @@ static void heard(struct gate *g, const char *line)
 	job = job_of(g);
 	if (rank >= job->size)
 		return;
+	/* Once it is heard through another, that one tells the same again, from where it was. */
+	if (job->ranks[rank].via != g)
+		return;
 	if (!strcmp(state, "event"))
 		came(job, rank, g, line + length);
 	else if (!strcmp(state, "lost"))
