@@ -58,7 +58,7 @@ bench:
 	@tests/bench/mpi
 	@tests/bench/raw
 
-bench-counts:
+bench-counts: deps
 	@tests/bench/counts
 
 bench-migration:
