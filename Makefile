@@ -58,7 +58,7 @@ bench:
 	@tests/bench/mpi
 	@tests/bench/raw
 
-bench-counts:
+bench-counts: deps
 	@tests/bench/counts
 
 bench-migration:
@@ -81,7 +81,7 @@ check-model: deps
 	@FULL=1 TESTS=host-model tests/run host
 
 check-migration: deps
-	@FULL=1 TESTS="$${TESTS:-btl-migrate-* btl-event-* btl-oneway-* btl-switch-* btl-save-* btl-cancel-* btl-three-* btl-stranger-* btl-reload-* btl-control-* dom0-*}" tests/run lab
+	@FULL=1 TESTS="$${TESTS:-btl-migrate-* btl-events-* btl-event-* btl-oneway-* btl-switch-* btl-save-* btl-cancel-* btl-three-* btl-stranger-* btl-reload-* btl-control-* dom0-*}" tests/run lab
 
 check-lab: deps
 	@tests/run lab

@@ -25,6 +25,7 @@ static struct {
     int waits;
     int room;
     bool pause; /* tcp is busy with one */
+    void (*given)(void);
     opal_event_t turn;
 } incoming;
 
@@ -148,6 +149,7 @@ static void mca_btl_xs_accept_turn(int fd, short flags, void *context)
             incoming.pause = true;
             mca_btl_xs_accept_later(0);
             mca_btl_xs_accept_call(event, event_get_fd(event), EV_READ);
+            incoming.given();
             return;
         }
     }
@@ -156,8 +158,9 @@ static void mca_btl_xs_accept_turn(int fd, short flags, void *context)
     }
 }
 
-void mca_btl_xs_accept_open(void)
+void mca_btl_xs_accept_open(void (*given)(void))
 {
+    incoming.given = given;
     opal_event_evtimer_set(opal_sync_event_base, &incoming.turn, mca_btl_xs_accept_turn, NULL);
     (void) event_base_foreach_event(opal_sync_event_base, mca_btl_xs_accept_listens, NULL);
     for (int i = 0; i < incoming.count; i++) {

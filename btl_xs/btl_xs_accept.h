@@ -13,10 +13,10 @@
 
 BEGIN_C_DECLS
 
-/* When tcp listens ... */
-void mca_btl_xs_accept_open(void);
+/* When tcp listens;  is called each time that it has been given one. */
+void mca_btl_xs_accept_open(void (*given)(void));
 
-/* ... and before it is done: it is given back what waits. */
+/* Before it is done: it is given back what waits. */
 void mca_btl_xs_accept_close(void);
 
 END_C_DECLS

@@ -414,7 +414,9 @@ static void mca_btl_xs_events_node_died(mca_btl_xs_endpoint_t *endpoint)
 {
     char *host = mca_btl_xs_compat_hostname(endpoint->proc);
     mca_btl_xs_endpoint_t *other;
-    bool known = mca_btl_xs_events_neighbour(host);
+    /* Ours lives: it is the process that is silent. */
+    bool known = OPAL_PROC_ON_LOCAL_NODE(endpoint->proc->proc_flags)
+                 || mca_btl_xs_events_neighbour(host);
 
     if (!known) {
         OPAL_THREAD_LOCK(&mca_btl_xs_component.lock);

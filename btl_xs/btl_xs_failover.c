@@ -108,6 +108,20 @@ void mca_btl_xs_failover_ended(mca_btl_xs_link_t *link)
     }
 }
 
+static void mca_btl_xs_failover_doubt_one(mca_btl_xs_endpoint_t *endpoint)
+{
+    for (int i = 0; i < endpoint->link_count && MCA_BTL_XS_TCP_UP == endpoint->tcp_state; i++) {
+        if (-1 != endpoint->links[i].fd && mca_btl_xs_watch_look(&endpoint->links[i]).accepting) {
+            mca_btl_xs_watch_ask(&endpoint->links[i]);
+        }
+    }
+}
+
+void mca_btl_xs_failover_doubt(void)
+{
+    mca_btl_xs_component_for_all(mca_btl_xs_failover_doubt_one);
+}
+
 /* Is there anything for which a connection is needed? */
 static bool mca_btl_xs_failover_wanted(mca_btl_xs_endpoint_t *endpoint)
 {

@@ -35,6 +35,12 @@ bool mca_btl_xs_failover_broken(mca_btl_xs_endpoint_t *endpoint);
 /* ... the kernel says. Called by libevent. */
 void mca_btl_xs_failover_ended(mca_btl_xs_link_t *link);
 
+/*
+ * tcp has been given a connection by a peer. One that has another already may have found that
+ * broken: its kernel is asked. By libevent only.
+ */
+void mca_btl_xs_failover_doubt(void);
+
 /* Something has to be sent over TCP, and it is not up. */
 void mca_btl_xs_failover_want(mca_btl_xs_endpoint_t *endpoint);
 

@@ -310,7 +310,7 @@ int mca_btl_xs_tcp_init(bool enable_progress_threads, bool enable_mpi_threads)
     if (0 != mca_btl_xs_component.failover && 0 == mca_btl_xs_tcp_flags()
         && (!enable_mpi_threads || mca_btl_xs_compat_mends_with_threads())) {
         if (OPAL_SUCCESS == mca_btl_xs_watch_open()) {
-            mca_btl_xs_accept_open();
+            mca_btl_xs_accept_open(mca_btl_xs_failover_doubt);
         }
     }
     mca_btl_xs_tcp_listen();

@@ -83,6 +83,14 @@ bool mca_btl_xs_watch_begin(mca_btl_xs_link_t *link, int fd)
     return true;
 }
 
+void mca_btl_xs_watch_ask(const mca_btl_xs_link_t *link)
+{
+    const int idle = MCA_BTL_XS_WATCH_IDLE;
+
+    /* Linux begins to count anew, and what has been idle for so long is over at once. */
+    (void) setsockopt(link->fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof(idle));
+}
+
 void mca_btl_xs_watch_pause(mca_btl_xs_link_t *link)
 {
     if (-1 != link->fd) {

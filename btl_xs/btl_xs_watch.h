@@ -35,6 +35,12 @@ mca_btl_xs_watch_seen_t mca_btl_xs_watch_look(const mca_btl_xs_link_t *link);
 /* Watches the socket @fd, tcp's descriptor. False: there is no descriptor left for that. */
 bool mca_btl_xs_watch_begin(mca_btl_xs_link_t *link, int fd);
 
+/*
+ * Has the kernel ask the peer's whether it knows of the connection: now, or when nothing has come
+ * by it for some seconds. Otherwise that may take a minute.
+ */
+void mca_btl_xs_watch_ask(const mca_btl_xs_link_t *link);
+
 /* Says nothing more; the socket is not forgotten. */
 void mca_btl_xs_watch_pause(mca_btl_xs_link_t *link);
 

@@ -12,14 +12,19 @@ shared_memory()
 	[ "$SUITE" = bookworm ] && echo vader || echo sm
 }
 
-# instructions BTL FUNCTION SIZE: user instructions of a message in count_send or
-# count_receive of tests/mpi/counts.c.
+# component_of BTL[:COMPONENT]: the one that is installed for it.
+component_of()
+{
+	[[ $1 == *:* ]] && echo "${1#*:}" || echo btl-fake
+}
+
+# instructions BTL[:COMPONENT] FUNCTION SIZE: user instructions of a message in count_send or
+# count_receive of tests/mpi/counts.c. SIZE no more than 200: a larger one of Open MPI's shared memory
+# is sent when the receiver has looked, and what would be counted is waiting.
 instructions()
 {
 	local messages=16 sum
-	# No more than shared memory takes without an answer.
-	[ "$3" -le 64 ] || messages=4
-	BTL=$1,self job btl-fake 2 --mca mpi_yield_when_idle 0 valgrind --tool=callgrind \
+	BTL=${1%%:*},self job "$(component_of "$1")" 2 --mca mpi_yield_when_idle 0 valgrind --tool=callgrind \
 		--toggle-collect="$2" --callgrind-out-file=/dev/null \
 		"$programs/counts" --size "$3" --messages "$messages" > /dev/null
 	grep -a -q '^COUNTS done' <<< "$out" || { printf '%s\n' "$out" >&2; return 1; }
@@ -90,4 +95,39 @@ single_copy()
 prepare_counts()
 {
 	lab chroot make -s -C tests/bench OUT="/src/build/$SUITE/bench" || fail "$SUITE: does not compile"
+}
+
+# prepare_without_failover: after prepare; a component that does without what failover needs,
+# for "instructions" and "latencies".
+prepare_without_failover()
+{
+	local without=build/$SUITE/without-failover
+	lab chroot sh -ec "
+		rm -rf $without
+		mkdir -p $without
+		tar -c btl_xs tests/btl userlib kmod | tar -x -C $without
+		patch -s -p1 -d $without < tests/bench/without-failover.patch
+		make -s -C $without/tests/btl OUT=/src/$without/out" || fail "$SUITE: does not compile without failover"
+	without_failover=without-failover/out
+	SOURCE[$without_failover]=$without/tests/btl
+}
+
+# latencies TIMES BTL[:COMPONENT]...: half a round trip of 8 bytes for each of them in turns, so
+# often; a line "MEDIAN LEAST MOST" for each, microseconds.
+latencies()
+{
+	local times=$1 of i out
+	shift
+	local -A seen
+	for ((i = 0; i < times; i++)); do
+		for of; do
+			BTL=${of%%:*},self job "$(component_of "$of")" 2 --mca mpi_yield_when_idle 0 \
+				"$programs/speed" --least 8 --most 8 > /dev/null
+			seen[$of]+=$(sed -n 's/^mpi,latency,8,.*,//p' <<< "$out")$'\n'
+		done
+	done
+	for of; do
+		sort -n <<< "${seen[$of]}" | awk 'NF { v[n++] = $1 }
+			END { if (!n) exit 1; print v[int(n / 2)], v[0], v[n - 1] }' || return
+	done
 }

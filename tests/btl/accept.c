@@ -21,7 +21,12 @@
 
 static struct event listens, timer;
 static struct sockaddr_in address;
-static int said, done;
+static int said, done, gave;
+
+static void given(void)
+{
+    gave++;
+}
 
 static void completes(int fd, short flags, void *context)
 {
@@ -89,7 +94,7 @@ int main(void)
     MUST(0 == getsockname(fd, (struct sockaddr *) &address, &length));
     opal_event_set(opal_sync_event_base, &listens, fd, EV_READ | EV_PERSIST, accepts, NULL);
     opal_event_add(&listens, NULL);
-    mca_btl_xs_accept_open();
+    mca_btl_xs_accept_open(given);
 
     silent = comes();
     for (int i = 0; i < 5; i++) {
@@ -99,7 +104,7 @@ int main(void)
     MUST(5 == said && 5 == done);
     speaks(silent);
     turns(100);
-    MUST(6 == said && 6 == done);
+    MUST(6 == said && 6 == done && 6 == gave);
 
     late = comes();
     turns(100);

@@ -1,7 +1,7 @@
 #!/bin/bash
 # Proves: between guests a job's TCP connections are reset, refused or walled off, on TCP and on rings; each time they are made anew, and nothing is lost, repeated or damaged.
 # Lab: hosts=1 guests=2 type=pvh suite=all
-# Check: none
+# Check: trixie-pvh
 # Limit: 1800
 # SPDX-License-Identifier: BSD-3-Clause
 
@@ -31,11 +31,11 @@ reset_in()
 }
 
 # wall_in GUEST -A|-D TARGET...: what is sent from there on the job's connections ends so, or
-# does not any more.
+# does not any more. A reset that the guest sends to itself, in answer, is not meant.
 wall_in()
 {
 	lab ssh "$1" "for ports in --sport --dport; do
-		iptables -w $2 OUTPUT -p tcp \$ports $first:$last -j ${*:3} || exit; done"
+		iptables -w $2 OUTPUT ! -o lo -p tcp \$ports $first:$last -j ${*:3} || exit; done"
 }
 
 # times GUEST TEXT: how often its rank has said that.
@@ -100,7 +100,9 @@ on_rings
 ctl 0 --wait 60 hold
 eventually 60 "both directions are on TCP" on_path 2 tcp
 job_goes_on "the job goes on over TCP"
-for guest in g1 g2; do
+resets=g1
+[ -z "${FULL:-}" ] || resets="g1 g2"
+for guest in $resets; do
 	mark
 	check "$guest resets it" reset_in $guest
 	anew

@@ -15,7 +15,7 @@ for SUITE in ${SUITES:-trixie bookworm}; do
 	prepare
 	prepare_counts
 	sm=$(shared_memory)
-	for size in 8 512; do
+	for size in 8 192; do
 		ours=0 theirs=0
 		for part in count_send count_receive; do
 			a=$(instructions xs $part $size) || fail "$SUITE: $part was not counted over xs"

@@ -131,7 +131,7 @@ static void measure_all(const char *name, int run, int pairs, double seconds)
 	value = measure(latency, seconds);
 	check(1);
 	if (rank == 0)
-		printf("%s,latency,%zu,%d,%d,%.3f\n", name, size, run, pairs, value / 2 * 1e6);
+		printf("%s,latency,%zu,%d,%d,%.4f\n", name, size, run, pairs, value / 2 * 1e6);
 	value = measure(stream, seconds);
 	if (rank > peer)
 		check(window);

@@ -383,11 +383,14 @@ static void heard(struct gate *g, const char *line)
 	job = job_of(g);
 	if (rank >= job->size)
 		return;
+	/* Once it is heard through another, that one tells the same again, from where it was. */
+	if (job->ranks[rank].via != g)
+		return;
 	if (!strcmp(state, "event"))
 		came(job, rank, g, line + length);
-	else if (!strcmp(state, "done") && job->ranks[rank].via == g && !job->ranks[rank].last)
+	else if (!strcmp(state, "done") && !job->ranks[rank].last)
 		job->ranks[rank].last = job->ranks[rank].told = strtoul(line + length, NULL, 10);
-	else if (!strcmp(state, "again") && job->ranks[rank].via == g)
+	else if (!strcmp(state, "again"))
 		ask(job, rank, g);
 	else if (!strcmp(state, "lost"))
 		lost(job, rank, strtoul(line + length, NULL, 10));
