@@ -409,6 +409,10 @@ void mca_btl_xs_send_pending(mca_btl_xs_endpoint_t *endpoint)
     endpoint->tx_busy = true;
     for (;;) {
         if (OPAL_UNLIKELY(endpoint->tx_resync)) {
+            if (OPAL_UNLIKELY(mca_btl_xs_tcp_elsewhere(endpoint)) && !endpoint->quiet) {
+                mca_btl_xs_send_later(endpoint);
+                break;
+            }
             mca_btl_xs_send_resync(endpoint);
             again = true;
             continue;
