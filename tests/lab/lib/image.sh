@@ -3,6 +3,7 @@
 #
 #   $LAB_CACHE/tree-SUITE-KEY/    root file system as packages made it, the build root
 #   $LAB_CACHE/tools-SUITE-KEY/   the same with what builds and checks packages, and draws plots
+#   $LAB_CACHE/static-SUITE-KEY/  a small one with the kernel's checks of source code
 #   $LAB_CACHE/image-SUITE-KEY/   disk.ext4, lab-xen, lab-vmlinuz, lab-initramfs, id_ed25519
 # SPDX-License-Identifier: BSD-3-Clause
 
@@ -193,6 +194,43 @@ tools_ensure()
 	cached "$LAB_TOOLS" "root file system of Debian $SUITE, with packaging tools and gnuplot" \
 		tree_make "$LAB_TOOLS" "$(package_list tools)"
 	touch "$LAB_TOOLS"
+}
+
+# static_make TARGET: a root file system with checkpatch and the rules for coccinelle out of the
+# kernel's source, at /usr/src/linux/scripts, and what runs them.
+static_make()
+{
+	local target=$1 packages
+	packages=$(sed 's/#.*//' "$LAB_DIR/static/packages" | xargs | tr ' ' ',')
+	mkdir -p "$target.new/tree"
+	# shellcheck disable=SC2016 # mmdebstrap gives the hook its argument
+	apt_sources |
+		mmdebstrap --mode="$([ "$(id -u)" = 0 ] && echo root || echo unshare)" \
+			--format=tar --variant=minbase \
+			--aptopt='Apt::Install-Recommends "false"' \
+			--aptopt='Acquire::Languages "none"' \
+			--dpkgopt=force-unsafe-io \
+			--dpkgopt='path-exclude=/usr/share/doc/*' \
+			--dpkgopt='path-exclude=/usr/share/man/*' \
+			--dpkgopt='path-exclude=/usr/share/locale/*' \
+			--customize-hook='chroot "$1" sh -e -c "cd /usr/src && mkdir linux &&
+				tar -x -J -f linux-source-*.tar.xz -C linux --strip-components=1 --wildcards \
+				\"linux-source-*/scripts/c*\" \"linux-source-*/scripts/spelling.txt\" &&
+				rm linux-source-*.tar.xz"' \
+			--include="$packages" "$SUITE" - - 3>&- |
+		in_namespace tar -x -p --numeric-owner --exclude="./dev/*" -C "$target.new/tree"
+	[ -e "$target.new/tree/usr/src/linux/scripts/checkpatch.pl" ] ||
+		die "mmdebstrap left no kernel source"
+}
+
+# static_ensure: sets LAB_CHECKS.
+static_ensure()
+{
+	[[ " $(suites) " = *" $SUITE "* ]] || die "unknown suite '$SUITE'; known: $(suites)"
+	LAB_CHECKS=$LAB_CACHE/static-$SUITE-$(key "$SUITE" "$LAB_DIR/static" "$(declare -f static_make)")
+	cached "$LAB_CHECKS" "root file system of Debian $SUITE, with the kernel's checks" \
+		static_make "$LAB_CHECKS"
+	touch "$LAB_CHECKS"
 }
 
 suites()
