@@ -38,4 +38,6 @@ again 3 "after a checkpoint"
 ended=$(stays)
 job_end g1
 check_stays "$ended" xs 6 10
-check_stays "$ended" tcp 6 1
+# A guest that is back at once may be on rings again before it has sent anything else.
+check_stays "$ended" tcp 6
+check "some of them carried fragments" [ "$(awk '$3 == "tcp" { sum += $4 } END { print sum + 0 }' <<< "$ended")" -ge 10 ]

@@ -44,7 +44,8 @@ mkdir -p "$root/tests/functional" "$root/tests/lab"
 # shellcheck disable=SC2016 # expanded by the stubs
 printf '#!/bin/bash\n# Proves: nothing\n# Lab: hosts=1 guests=2\n# Limit: 9\necho "assert ok: it holds"\nmv "$SEEN/now" "$SEEN/then"\n' \
 	> "$root/tests/functional/some.sh"
-printf '#!/bin/bash\n' > "$root/tests/lab/lab"
+# shellcheck disable=SC2016 # likewise
+printf '#!/bin/bash\n[ "$1" = up ] || exit 0\nfor next in "$SEEN"/up.*; do [ ! -e "$next" ] || mv "$next" "$SEEN/now"; exit 0; done\n' > "$root/tests/lab/lab"
 # shellcheck disable=SC2016 # likewise
 printf '#!/bin/bash\n[ -e "$SEEN/now" ] && cat "$SEEN/now" || cat "$SEEN/after"\n' > "$root/tests/holdings"
 # shellcheck disable=SC2016 # likewise
@@ -78,5 +79,26 @@ leaves "what was not measured is no equality" \
 leaves "a guest that does not answer is told of" \
 	'#   it leaves something behind: g2 does not answer; g2 interrupts: 5 before,  after' \
 	"${same}g2 answers-not 1\n" ''
+leaves "it is told why" '#   it leaves something behind: g2 does not answer (probe not hit); g2 interrupts: 5 before,  after' \
+	"${same}g2 answers-not 1 probe not hit\n" ''
 leaves "a complaint of a kernel is told of" '#   a kernel complains: g1: WARNING: it is so' \
 	"${same}g2 interrupts 5\n" 'g1: WARNING: it is so\n'
+
+# A guest that cannot be counted before the test.
+uncounted()
+{
+	printf 'g1 interrupts 5\ng1 grant-references 519\n' | tee "$root/up.2" > "$root/after"
+	printf 'g1 interrupts 5\ng1 answers-not 1 so it is\n' > "$root/up.1"
+	: > "$root/reports"
+	TESTS_ROOT="$root/tests" SUITES=trixie TESTS='some-*' "$TESTS_DIR/run" lab
+}
+out=$(uncounted)
+echo "$out"
+check "another lab for a guest that could not be counted" \
+	grep -q -x '1 passed, 0 failed, 0 skipped' <<< "$out"
+check "which is told of" \
+	grep -q -x '# some-trixie: before it (try 1), g1 answers-not 1 so it is' <<< "$out"
+out=$(LAB_REUSE=1 uncounted)
+echo "$out"
+check "not if the lab is to be taken as it is" \
+	grep -q -x '#   no lab: before the test, g1 answers-not 1 so it is' <<< "$out"
