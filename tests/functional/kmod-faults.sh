@@ -26,6 +26,10 @@ echo "$out"
 check_equal "xsocktest succeeds" 0 "$status"
 check "bind() has needed memory" grep -q '^# A faults: bind: [1-9][0-9]* allocations, [1-9]' <<< "$out"
 check "connect() has needed memory" grep -q '^B: # B faults: connect: [1-9][0-9]* allocations, [1-9]' <<< "$out"
+check "mmap() of a transmitter has needed memory" \
+	grep -q '^# A faults: mmap: [1-9][0-9]* allocations, [1-9]' <<< "$out"
+check "mmap() of a receiver has needed memory" \
+	grep -q '^B: # B faults: mmap: [1-9][0-9]* allocations, [1-9]' <<< "$out"
 check_module_leaves g1 g2
 for guest in g1 g2; do
 	check "rmmod xsfail in $guest" lab ssh "$guest" rmmod xsfail

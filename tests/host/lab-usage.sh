@@ -25,6 +25,8 @@ says "unknown argument '--host'"
 check_fails "too many hosts" 2 "$LAB" up --hosts 3
 says "takes 1 or 2, not '3'"
 check_fails "missing value" 2 "$LAB" up --hosts
+check_fails "missing release" 2 "$LAB" chroot --newer
+says "Name a release"
 check_fails "no such type" 2 "$LAB" create g1 --type hvm
 says "takes pv or pvh, not 'hvm'"
 check_fails "no such guest name" 2 "$LAB" create web

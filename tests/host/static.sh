@@ -138,6 +138,14 @@ check_equal "cppcheck: library, tools, xs-run" "" \
 check_equal "cppcheck: module, component" "" \
 	"$(look --suppress=uninitvar --suppress=unknownMacro -D__KERNEL__ '-DTRACE_EVENT(...)=' \
 		'-DMCA_BASE_COMPONENT_INIT(a,b,c)=' -Iuserlib/include kmod btl_xs)"
+# Not what needs kernel/ in place of the kernel's headers (tests/fuzz), nor the modules. It takes
+# check() of tests/xen for something that ends what it is given.
+mapfile -t programs < <(ls tests/{unit,btl,mpi,bench,xsrun,xen}/*.c tests/fuzz/{driver,frames,offers}.c)
+check "there are programs" [ "${#programs[@]}" -ge 30 ]
+check_equal "cppcheck: ${#programs[@]} programs of the tests" "" \
+	"$(look --suppress={nullPointer,ctunullpointer,nullPointerArithmetic}OutOfMemory \
+		--suppress={deallocuse,resourceLeak,incorrectStringBooleanError}:'tests/xen/*' \
+		-Iuserlib/include -Iuserlib/src -Ikmod "${programs[@]}")"
 
 # The checks themselves.
 printf 'This is \164eh end of [it](nowhere.md) and `tests/nowhere`; see [here](#no-such).\n' > "$work/bad.md"

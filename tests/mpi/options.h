@@ -29,7 +29,7 @@ static inline bool options_read(int argc, char **argv, const struct value *value
 	int i, opt;
 
 	_Static_assert(sizeof(size_t) == sizeof(uint64_t), "a NUMBER may be either");
-	for (i = 0; values[i].name && i < OPTIONS_MOST; i++) {
+	for (i = 0; i < OPTIONS_MOST && values[i].name; i++) {
 		options[i].name = values[i].name;
 		options[i].has_arg = values[i].type == FLAG ? no_argument : required_argument;
 		options[i].val = i + 1;

@@ -145,7 +145,7 @@ static void garbage(void)
 	int i, accepted = 0;
 
 	for (i = 0; i < ROUNDS; i++) {
-		uint8_t bytes[100];
+		uint8_t bytes[100] = { 0 };
 		struct xsock_offer offer;
 		size_t k, len = draw() % sizeof(bytes);
 

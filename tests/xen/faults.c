@@ -4,7 +4,12 @@
  * kernel's fault injection (fail-nth). A call either does without, or fails with an
  * errno that says so, and its second try succeeds.
  */
+#include <sys/mman.h>
+
 #include "xsocktest.h"
+
+/* Far from all else, so that it needs page tables of its own, and they go with it. */
+#define SPOT	((uint8_t *)(1ul << 45))
 
 static int fail_nth;
 
@@ -71,6 +76,38 @@ static void begin(void)
 	check(fail_nth >= 0);
 }
 
+/*
+ * The pages of a ring from @first on, each touched. A touch that lacks a page table is made
+ * again by the processor, when the kernel returns: only mmap() itself can fail.
+ */
+static int map_and_touch(int fd, int first, size_t len, int protection)
+{
+	volatile uint8_t *pages = mmap(SPOT, len, protection, MAP_SHARED | MAP_FIXED_NOREPLACE, fd,
+				       first * XSOCK_PAGE_SIZE);
+
+	if (pages == MAP_FAILED)
+		return -1;
+	for (size_t at = 0; at < len; at += XSOCK_PAGE_SIZE) {
+		if (protection & PROT_WRITE)
+			pages[at] = pages[at];
+		else
+			(void)pages[at];
+	}
+	return 0;
+}
+
+/* @first: the rx page for who only reads, the tx page for a transmitter. */
+static void each_mapping(int fd, int first, int protection)
+{
+	size_t len = (XSOCK_MMAP_DATA - first) * XSOCK_PAGE_SIZE + xs_info(fd).size;
+	const struct xsock_tx_page *tx;
+
+	tx = (void *)(SPOT + (XSOCK_MMAP_TX_PAGE - first) * XSOCK_PAGE_SIZE);
+	EACH_FAILURE("mmap", map_and_touch(fd, first, len, protection),
+		     map_and_touch(fd, first, len, protection),
+		     { same(tx->version, XSOCK_VERSION); check(!munmap(SPOT, len)); });
+}
+
 /* What B asks for and tells. */
 enum { OFFER = 'o', CONNECTED = 'c', REFUSED = 'r', END = 'e' };
 
@@ -89,6 +126,9 @@ void a_faults(void)
 	close(fd);
 	EACH_FAILURE("control device", fd = open(XSOCK_DEVICE, O_RDONLY),
 		     fd = open(XSOCK_DEVICE, O_RDONLY), close(fd));
+	fd = xs_transmitter(0);
+	each_mapping(fd, XSOCK_MMAP_TX_PAGE, PROT_READ | PROT_WRITE);
+	close(fd);
 
 	fill(data, sizeof(data), 0);
 	for (ctl_read(&word, 1); word == OFFER; ctl_read(&word, 1)) {
@@ -144,7 +184,12 @@ void b_faults(void)
 	EACH_FAILURE("connect", connect(fd, (struct sockaddr *)&addr, sizeof(addr)),
 		     connect_anew(fd, &addr),
 		     { receive(fd); close(fd); fd = xs_socket(); addr = next_offer(); });
-	ctl_write(&word, 1);
+	if (check(!connect(fd, (struct sockaddr *)&addr, sizeof(addr)))) {
+		each_mapping(fd, XSOCK_MMAP_RX_PAGE, PROT_READ);
+		receive(fd);
+	} else {
+		ctl_write(&word, 1);
+	}
 	close(fd);
 	word = END;
 	ctl_write(&word, 1);

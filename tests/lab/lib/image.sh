@@ -3,6 +3,8 @@
 #
 #   $LAB_CACHE/tree-SUITE-KEY/    root file system as packages made it, the build root
 #   $LAB_CACHE/tools-SUITE-KEY/   the same with what builds and checks packages, and draws plots
+#   $LAB_CACHE/static-SUITE-KEY/  a small one with the kernel's checks of source code
+#   $LAB_CACHE/newer-RELEASE-KEY/ a small one of a release to come, with its kernel's headers
 #   $LAB_CACHE/image-SUITE-KEY/   disk.ext4, lab-xen, lab-vmlinuz, lab-initramfs, id_ed25519
 # SPDX-License-Identifier: BSD-3-Clause
 
@@ -193,6 +195,67 @@ tools_ensure()
 	cached "$LAB_TOOLS" "root file system of Debian $SUITE, with packaging tools and gnuplot" \
 		tree_make "$LAB_TOOLS" "$(package_list tools)"
 	touch "$LAB_TOOLS"
+}
+
+# small_root TARGET PACKAGES OPTION...: a root file system of the suite, of the sources on standard
+# input, that no machine boots. The options are for mmdebstrap.
+small_root()
+{
+	local target=$1 packages=$2
+	shift 2
+	mkdir -p "$target.new/tree"
+	mmdebstrap --mode="$([ "$(id -u)" = 0 ] && echo root || echo unshare)" \
+		--format=tar --variant=minbase \
+		--aptopt='Apt::Install-Recommends "false"' \
+		--aptopt='Acquire::Languages "none"' \
+		--dpkgopt=force-unsafe-io \
+		--dpkgopt='path-exclude=/usr/share/doc/*' \
+		--dpkgopt='path-exclude=/usr/share/man/*' \
+		--dpkgopt='path-exclude=/usr/share/locale/*' \
+		"$@" --include="$packages" "$SUITE" - - 3>&- |
+		in_namespace tar -x -p --numeric-owner --exclude="./dev/*" -C "$target.new/tree"
+}
+
+# static_make TARGET: one with checkpatch and the rules for coccinelle out of the kernel's source,
+# at /usr/src/linux/scripts, and what runs them.
+static_make()
+{
+	# shellcheck disable=SC2016 # mmdebstrap gives the hook its argument
+	apt_sources | small_root "$1" "$(sed 's/#.*//' "$LAB_DIR/static/packages" | xargs | tr ' ' ',')" \
+		--customize-hook='chroot "$1" sh -e -c "cd /usr/src && mkdir linux &&
+			tar -x -J -f linux-source-*.tar.xz -C linux --strip-components=1 --wildcards \
+			\"linux-source-*/scripts/c*\" \"linux-source-*/scripts/spelling.txt\" &&
+			rm linux-source-*.tar.xz"'
+	[ -e "$1.new/tree/usr/src/linux/scripts/checkpatch.pl" ] || die "mmdebstrap left no kernel source"
+}
+
+# static_ensure: sets LAB_CHECKS.
+static_ensure()
+{
+	[[ " $(suites) " = *" $SUITE "* ]] || die "unknown suite '$SUITE'; known: $(suites)"
+	LAB_CHECKS=$LAB_CACHE/static-$SUITE-$(key "$SUITE" "$LAB_DIR/static" "$(declare -f small_root static_make)")
+	cached "$LAB_CHECKS" "root file system of Debian $SUITE, with the kernel's checks" \
+		static_make "$LAB_CHECKS"
+	touch "$LAB_CHECKS"
+}
+
+# newer_make TARGET: one with what compiles modules for the kernel of a release that is yet to come
+# and has no updates. A mirror that has fallen behind will do; what it has is signed all the same.
+newer_make()
+{
+	apt_sources | awk -v release="$SUITE" '$3 == release' |
+		small_root "$1" gcc,linux-headers-amd64,make \
+			--aptopt='Acquire::Check-Valid-Until "false"'
+	compgen -G "$1.new/tree/usr/src/linux-headers-*" > /dev/null || die "mmdebstrap left no kernel headers"
+}
+
+# newer_ensure: sets LAB_NEWER. Such a release changes: after a week it is made anew.
+newer_ensure()
+{
+	LAB_NEWER=$LAB_CACHE/newer-$SUITE-$(key "$SUITE" "$(declare -f small_root newer_make)")
+	[ -z "$(find "$LAB_NEWER" -maxdepth 0 -mtime +7 2> /dev/null)" ] || in_namespace rm -rf "$LAB_NEWER"
+	cached "$LAB_NEWER" "root file system of Debian $SUITE, with its kernel's headers" \
+		newer_make "$LAB_NEWER"
 }
 
 suites()
