@@ -147,6 +147,10 @@ check_equal "cppcheck: ${#programs[@]} programs of the tests" "" \
 		--suppress={deallocuse,resourceLeak,incorrectStringBooleanError}:'tests/xen/*' \
 		-Iuserlib/include -Iuserlib/src -Ikmod "${programs[@]}")"
 
+# It is for measurements, so nothing else would notice.
+check "the component without failover can be made" \
+	lab chroot patch -p1 -s --dry-run -i tests/bench/without-failover.patch
+
 # The checks themselves.
 printf 'This is \164eh end of [it](nowhere.md) and `tests/nowhere`; see [here](#no-such).\n' > "$work/bad.md"
 check "a spelling mistake is found" grep -q 'teh ==> the' <<< "$(spell "$work/bad.md")"
