@@ -1,7 +1,7 @@
 #!/bin/bash
 # Proves: what is damaged on its way between guests, on a ring or on TCP, is found by its checksum, counted, told as an event and sent again, and the job gets what was sent; without checksums it does not.
 # Lab: hosts=1 guests=2 type=pvh suite=trixie
-# Check: none
+# Check: trixie-pvh
 # Limit: 1800
 # SPDX-License-Identifier: BSD-3-Clause
 
@@ -50,7 +50,7 @@ damaged()
 	local text=$1 ways=$2 way want=''
 	shift 2
 	lab ssh mpi@g1 'setsid xs-events --wait > events 2>&1 < /dev/null & echo $! > events.pid'
-	job g1,g2 2 --mca btl_xs_checksum 1 "$@" suite --size 262144 --seconds 20 random sizes collectives
+	job g1,g2 2 --mca btl_xs_checksum 1 "$@" suite --size 262144 --seconds "$seconds" random sizes collectives
 	check_equal "$text: the job ends well" 0 "$status"
 	check_equal "$text: nothing was lost, repeated or damaged" "" "$(grep -a 'SUITE BAD' <<< "$out")"
 	check_equal "$text: all cases were run" 3 "$(grep -a -c '^SUITE ok' <<< "$out")"
@@ -69,6 +69,8 @@ damaged()
 	done
 }
 
+seconds=8
+[ -z "${FULL:-}" ] || seconds=20
 push_btl g1 g2
 lab push "$TOP/build/$SUITE/userlib/xs-events" g1:/usr/local/bin || fail "cannot copy xs-events"
 load_module g1 g2
@@ -77,12 +79,12 @@ damaged "each 300th fragment on rings" xs --mca btl_xs_debug_corrupt 300
 positive xs_frags switches fallbacks resent
 check_equal "no connection has broken" 0 "$(total reconnects)"
 
-damaged "each 200th fragment over TCP" tcp --mca btl_xs_enable 0 --mca btl_xs_debug_corrupt_tcp 200
+damaged "each 100th fragment over TCP" tcp --mca btl_xs_enable 0 --mca btl_xs_debug_corrupt_tcp 100
 positive reconnects repeated
 check_equal "there were no rings" 0 "$(total xs_frags)"
 
 damaged "now on rings, now over TCP" "xs tcp" --mca btl_xs_debug_flip 3 --mca btl_xs_debug_corrupt 300 \
-	--mca btl_xs_debug_corrupt_tcp 200
+	--mca btl_xs_debug_corrupt_tcp 100
 positive xs_frags tcp_frags resent reconnects repeated
 
 # They do damage. Each message here is eight bytes, so nothing but data is hit.
