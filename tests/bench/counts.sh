@@ -108,8 +108,9 @@ prepare_without_failover()
 		tar -c btl_xs tests/btl userlib kmod | tar -x -C $without
 		patch -s -p1 -d $without < tests/bench/without-failover.patch
 		make -s -C $without/tests/btl OUT=/src/$without/out" || fail "$SUITE: does not compile without failover"
-	without_failover=without-failover/out
-	SOURCE[$without_failover]=$without/tests/btl
+	without_failover="without-failover/out"
+	# shellcheck disable=SC2034 # for job()
+	SOURCE["$without_failover"]=$without/tests/btl
 }
 
 # latencies TIMES BTL[:COMPONENT]...: half a round trip of 8 bytes for each of them in turns, so

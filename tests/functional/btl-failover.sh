@@ -104,7 +104,7 @@ resets=g1
 [ -z "${FULL:-}" ] || resets="g1 g2"
 for guest in $resets; do
 	mark
-	check "$guest resets it" reset_in $guest
+	check "$guest resets it" reset_in "$guest"
 	anew
 done
 mark

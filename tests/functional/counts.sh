@@ -58,6 +58,7 @@ check_equal "ping-pong under strace" 0 "$status"
 for guest in g1 g2; do
 	busy=$(calls "$guest" count_pingpong)
 	printf '%s: system calls in 4000 messages: %s\n' "$guest" "${busy:-none}"
+	# shellcheck disable=SC2016 # expanded by awk
 	check "$guest: no more than a hundredth of one a message" \
 		awk '{ n += $2 } /unknown/ { n = 1000 } END { exit !(n <= 40) }' <<< "$busy"
 	check "$guest: the same trace shows those of its start" [ "$(lab ssh "$guest" 'cat /tmp/calls.*' | grep -c '^[a-z]')" -gt 1000 ]
