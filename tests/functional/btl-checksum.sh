@@ -83,8 +83,8 @@ damaged "each 100th fragment over TCP" tcp --mca btl_xs_enable 0 --mca btl_xs_de
 positive reconnects repeated
 check_equal "there were no rings" 0 "$(total xs_frags)"
 
-damaged "now on rings, now over TCP" "xs tcp" --mca btl_xs_debug_flip 3 --mca btl_xs_debug_corrupt 300 \
-	--mca btl_xs_debug_corrupt_tcp 100
+damaged "now on rings, now over TCP" "xs tcp" --mca btl_xs_debug_flip 3 --mca btl_xs_debug_corrupt 60 \
+	--mca btl_xs_debug_corrupt_tcp 60
 positive xs_frags tcp_frags resent reconnects repeated
 
 # They do damage. Each message here is eight bytes, so nothing but data is hit.
