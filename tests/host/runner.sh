@@ -42,10 +42,10 @@ check_equal "a pattern that matches nothing is an error" 1 "$status"
 # and after.
 mkdir -p "$root/tests/functional" "$root/tests/lab"
 # shellcheck disable=SC2016 # expanded by the stubs
-printf '#!/bin/bash\n# Proves: nothing\n# Lab: hosts=1 guests=2\n# Limit: 9\necho "assert ok: it holds"\nmv "$SEEN/now" "$SEEN/then"\n' \
+printf '#!/bin/bash\n# Proves: nothing\n# Lab: hosts=1 guests=2\n# Limit: 9\n! rm "$SEEN/fail" 2> /dev/null || { echo "assert FAILED: it holds"; exit 1; }\necho "assert ok: it holds"\nmv "$SEEN/now" "$SEEN/then"\n' \
 	> "$root/tests/functional/some.sh"
 # shellcheck disable=SC2016 # likewise
-printf '#!/bin/bash\n[ "$1" = up ] || exit 0\nfor next in "$SEEN"/up.*; do [ ! -e "$next" ] || mv "$next" "$SEEN/now"; exit 0; done\n' > "$root/tests/lab/lab"
+printf '#!/bin/bash\n[ "$1" != logs ] || cp "$SEEN/console" "$2" 2> /dev/null\n[ "$1" = up ] || exit 0\nfor next in "$SEEN"/up.*; do [ ! -e "$next" ] || mv "$next" "$SEEN/now"; exit 0; done\n' > "$root/tests/lab/lab"
 # shellcheck disable=SC2016 # likewise
 printf '#!/bin/bash\n[ -e "$SEEN/now" ] && cat "$SEEN/now" || cat "$SEEN/after"\n' > "$root/tests/holdings"
 # shellcheck disable=SC2016 # likewise
@@ -102,3 +102,22 @@ out=$(LAB_REUSE=1 uncounted)
 echo "$out"
 check "not if the lab is to be taken as it is" \
 	grep -q -x '#   no lab: before the test, g1 answers-not 1 so it is' <<< "$out"
+
+# fails_once CONSOLE: a test that fails the first time, and what a guest has said then.
+fails_once()
+{
+	printf 'g1 interrupts 5\ng1 grant-references 519\n' | tee "$root/up.1" "$root/up.2" > "$root/after"
+	: > "$root/fail"
+	echo "$1" > "$root/console"
+	TESTS_ROOT="$root/tests" SUITES=trixie TESTS='some-*' "$TESTS_DIR/run" lab
+	rm -f "$root"/up.* "$root/console"
+}
+out=$(fails_once '[  150.9] RSP: 0018:ffffc9000067b930 EFLAGS: 07cac642')
+echo "$out"
+check "once more if the emulator has failed" grep -q -x '1 passed, 0 failed, 0 skipped' <<< "$out"
+check "which is told of" grep -q 'once more, as the emulator has failed: .*EFLAGS: 07cac642' <<< "$out"
+check "and why" grep -q -x '# some-trixie: assert FAILED: it holds' <<< "$out"
+for flags in 00010246 00250286; do
+	out=$(fails_once "[  150.9] RSP: 0018:ffffc9000067b930 EFLAGS: $flags")
+	check "not if a kernel has" grep -q -x '0 passed, 1 failed, 0 skipped' <<< "$out"
+done
