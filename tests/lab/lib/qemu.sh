@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# QEMU: the version of this machine's Debian, with one mistake mended that otherwise kills a
+# QEMU: the version of this machine's Debian, with mistakes mended that otherwise kill a
 # PVH guest, or what runs in it, now and then.
 #
 # VMRUN with an interrupt to be injected delivers it and leaves its vector in
