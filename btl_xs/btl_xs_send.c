@@ -488,7 +488,8 @@ void mca_btl_xs_send_pending(mca_btl_xs_endpoint_t *endpoint)
 
 /*
  * After something has been written to a ring. If that has come to its end, what is left on
- * it is sent now: we cannot know whether this process looks at it again soon.
+ * it is sent now: we cannot know whether this process looks at it again soon. But with threads
+ * libevent has to send it (mca_btl_xs_tcp_elsewhere()), so it waits for who makes progress next.
  */
 static void mca_btl_xs_send_unlock(mca_btl_xs_endpoint_t *endpoint)
 {
