@@ -43,19 +43,30 @@ unsigned long xsock_pages_charged(void)
 }
 
 /* Within RLIMIT_MEMLOCK, as perf and io_uring count: by user, not by process. */
-static int xsock_charge_user(struct xsock_ring *ring, unsigned long pages)
+static int xsock_charge_user(struct user_struct *user, unsigned long pages)
 {
-	struct user_struct *user = get_uid(current_user());
 	unsigned long limit = rlimit(RLIMIT_MEMLOCK) >> PAGE_SHIFT;
 
 	if (atomic_long_add_return(pages, &user->locked_vm) > limit &&
 	    !capable(CAP_IPC_LOCK)) {
 		atomic_long_sub(pages, &user->locked_vm);
-		free_uid(user);
 		return -ENOBUFS;
 	}
-	ring->user = user;
 	return 0;
+}
+
+/* Within the limits of the module. Under xsock_rings_lock; @ring need not be on the list. */
+static bool xsock_pages_fit(struct xsock_ring *ring, unsigned long pages)
+{
+	unsigned long all = pages, peers = pages;
+	struct xsock_ring *other;
+
+	list_for_each_entry(other, &xsock_rings, node) {
+		all += other->charged;
+		if (other->peer == ring->peer)
+			peers += other->charged;
+	}
+	return all <= READ_ONCE(max_pages) && peers <= READ_ONCE(max_peer_pages);
 }
 
 /*
@@ -64,36 +75,55 @@ static int xsock_charge_user(struct xsock_ring *ring, unsigned long pages)
  */
 int xsock_charge(struct xsock_ring *ring, unsigned long pages)
 {
-	unsigned long all = pages, peers = pages;
+	struct user_struct *user = current_user();
 	unsigned int sockets = 1;
 	struct xsock_ring *other;
 	int err;
 
-	err = xsock_charge_user(ring, pages);
+	err = xsock_charge_user(user, pages);
 	if (err)
 		return err;
 	mutex_lock(&xsock_rings_lock);
-	list_for_each_entry(other, &xsock_rings, node) {
-		all += other->charged;
-		if (other->peer == ring->peer)
-			peers += other->charged;
+	list_for_each_entry(other, &xsock_rings, node)
 		if (uid_eq(other->uid, ring->uid))
 			sockets++;
-	}
-	if (all > READ_ONCE(max_pages) || peers > READ_ONCE(max_peer_pages) ||
-	    sockets > READ_ONCE(max_user_sockets)) {
+	if (!xsock_pages_fit(ring, pages) || sockets > READ_ONCE(max_user_sockets)) {
 		err = -ENOBUFS;
 	} else {
+		ring->user = get_uid(user);
 		ring->charged = pages;
 		list_add_tail(&ring->node, &xsock_rings);
 	}
 	mutex_unlock(&xsock_rings_lock);
-	if (err) {
-		atomic_long_sub(pages, &ring->user->locked_vm);
-		free_uid(ring->user);
-		ring->user = NULL;
-	}
+	if (err)
+		atomic_long_sub(pages, &user->locked_vm);
 	return err;
+}
+
+/* Memory that a ring exposes is its user's, too. */
+int xsock_charge_region(struct xsock_ring *ring, unsigned long pages)
+{
+	int err = xsock_charge_user(ring->user, pages);
+
+	if (err)
+		return err;
+	mutex_lock(&xsock_rings_lock);
+	if (xsock_pages_fit(ring, pages))
+		ring->charged += pages;
+	else
+		err = -ENOBUFS;
+	mutex_unlock(&xsock_rings_lock);
+	if (err)
+		atomic_long_sub(pages, &ring->user->locked_vm);
+	return err;
+}
+
+void xsock_uncharge_region(struct xsock_ring *ring, unsigned long pages)
+{
+	mutex_lock(&xsock_rings_lock);
+	ring->charged -= pages;
+	mutex_unlock(&xsock_rings_lock);
+	atomic_long_sub(pages, &ring->user->locked_vm);
 }
 
 void xsock_uncharge(struct xsock_ring *ring)

@@ -319,6 +319,12 @@ static int xsock_ioctl(struct socket *sock, unsigned int cmd, unsigned long arg)
 		return put_user(xsock_queued(sk, XSOCK_ROLE_TX), (int __user *)arg);
 	case XSOCK_IOC_WAKE:
 		return xsock_ioc_wake(sk);
+	case XSOCK_IOC_EXPOSE:
+		return xsock_ioc_expose(sk, (struct xsock_exposure __user *)arg);
+	case XSOCK_IOC_CONCEAL:
+		return xsock_ioc_conceal(sk, (const struct xsock_handle __user *)arg);
+	case XSOCK_IOC_GET:
+		return xsock_ioc_get(sk, (const struct xsock_fetch __user *)arg);
 	default:
 		return -ENOIOCTLCMD;
 	}

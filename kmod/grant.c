@@ -18,7 +18,7 @@ static DEFINE_XARRAY(strays);
 
 /* ---- transmitter ---- */
 
-/* Pages and references: head, lists, tx, rx, data. */
+/* Pages and references: head, lists, tx, rx, data, regions. */
 static unsigned int xsock_list_pages(unsigned int npages)
 {
 	return npages <= XSOCK_HEAD_REFS ? 0 : DIV_ROUND_UP(npages, XSOCK_LIST_REFS);
@@ -38,6 +38,7 @@ static void xsock_fill_head(struct xsock_ring *ring, unsigned int lists)
 	head->tx_ref = ring->refs[1 + lists];
 	head->rx_ref = ring->refs[1 + lists + 1];
 	head->list_pages = lists;
+	head->regions_ref = data[ring->npages];
 	if (!lists) {
 		for (i = 0; i < ring->npages; i++)
 			head->refs[i] = data[i];
@@ -61,8 +62,8 @@ static void xsock_fill_head(struct xsock_ring *ring, unsigned int lists)
 int xsock_grant_pages(struct xsock_ring *ring)
 {
 	unsigned int lists = xsock_list_pages(ring->npages);
-	unsigned int n = 1 + lists + 2 + ring->npages;
-	unsigned int i, tx = 1 + lists, rx = 1 + lists + 1;
+	unsigned int n = 1 + lists + 2 + ring->npages + 1;
+	unsigned int i, tx = 1 + lists, rx = 1 + lists + 1, regions = n - 1;
 	grant_ref_t head;
 	int err;
 
@@ -84,6 +85,7 @@ int xsock_grant_pages(struct xsock_ring *ring)
 		ring->pages[i] = ring->granted[1 + lists + 2 + i];
 	ring->tx = page_address(ring->granted[tx]);
 	ring->rx = page_address(ring->granted[rx]);
+	ring->regions = page_address(ring->granted[regions]);
 
 	err = gnttab_alloc_grant_references(n, &head);
 	if (err)
@@ -93,7 +95,7 @@ int xsock_grant_pages(struct xsock_ring *ring)
 		/* The head page, too, is writable: nobody reads it here, see ring.c. */
 		gnttab_grant_foreign_access_ref(ring->refs[i], ring->peer,
 						xen_page_to_gfn(ring->granted[i]),
-						i != 0 && i != rx);
+						i != 0 && i != rx && i != regions);
 	}
 	gnttab_free_grant_references(head);
 	ring->ended = 0;
@@ -105,12 +107,14 @@ int xsock_grant_pages(struct xsock_ring *ring)
 /* End the grants, as far as the peer does not use them. True: all are ended. */
 bool xsock_grant_end(struct xsock_ring *ring)
 {
+	xsock_regions_end(ring, false);
 	while (ring->ended < ring->ngrants) {
 		if (!gnttab_try_end_foreign_access(ring->refs[ring->ended]))
 			return false;
 		ring->ended++;
 	}
-	return true;
+	/* Who has let go of the ring gets nothing any more. */
+	return xsock_regions_end(ring, true);
 }
 
 /* The receiver has come: head and list pages need not be shown any longer. */
@@ -131,6 +135,7 @@ void xsock_grant_end_handshake(struct xsock_ring *ring)
 /* The module goes: leave pages and references that are in use to the grant table. */
 void xsock_grant_abandon(struct xsock_ring *ring)
 {
+	xsock_regions_abandon(ring);
 	while (ring->ended < ring->ngrants) {
 		gnttab_end_foreign_access(ring->refs[ring->ended],
 					  ring->granted[ring->ended]);
@@ -210,18 +215,20 @@ void xsock_set_rx_ref(struct xsock_ring *ring, grant_ref_t ref)
 }
 
 /**
- * xsock_map_ring - map tx page, rx page and data pages of a peer
+ * xsock_map_ring - map tx page, rx page, data pages and regions page of a peer
  * @ring: a receiver's, with @npages set
- * @refs: 2 + npages references
+ * @refs: 2 + npages references, and that of the regions page
+ * @regions: there is one
  *
- * Only the rx page is mapped writable. All or nothing.
+ * Only the rx page and the regions page are mapped writable. All or nothing.
  */
-int xsock_map_ring(struct xsock_ring *ring, const grant_ref_t *refs)
+int xsock_map_ring(struct xsock_ring *ring, const grant_ref_t *refs, bool regions)
 {
-	unsigned int n = 2 + ring->npages, i, mapped = 0;
+	unsigned int n = 2 + ring->npages + regions, i, mapped = 0;
 	struct gnttab_map_grant_ref *ops;
 	struct page **bad = NULL;
 	int err = -ENOMEM;
+	u32 flags;
 
 	ops = kvcalloc(n, sizeof(*ops), GFP_KERNEL);
 	bad = kvcalloc(n, sizeof(*bad), GFP_KERNEL);
@@ -233,10 +240,13 @@ int xsock_map_ring(struct xsock_ring *ring, const grant_ref_t *refs)
 	if (err)
 		goto out;
 
-	for (i = 0; i < n; i++)
+	for (i = 0; i < n; i++) {
+		flags = GNTMAP_host_map;
+		if (i != 1 && i != 2 + ring->npages)
+			flags |= GNTMAP_readonly;
 		gnttab_set_map_op(&ops[i], (unsigned long)page_address(ring->foreign[i]),
-				  GNTMAP_host_map | (i == 1 ? 0 : GNTMAP_readonly),
-				  refs[i], ring->peer);
+				  flags, refs[i], ring->peer);
+	}
 	/* The result says little, each operation's own status is what counts. */
 	err = gnttab_map_refs(ops, NULL, ring->foreign, n);
 	for (i = 0; i < n; i++) {
@@ -246,8 +256,7 @@ int xsock_map_ring(struct xsock_ring *ring, const grant_ref_t *refs)
 		}
 		gnttab_set_unmap_op(&ring->unmap_ops[mapped],
 				    (unsigned long)page_address(ring->foreign[i]),
-				    GNTMAP_host_map | (i == 1 ? 0 : GNTMAP_readonly),
-				    ops[i].handle);
+				    ops[i].flags, ops[i].handle);
 		bad[mapped++] = ring->foreign[i];
 	}
 	if (err) {
@@ -262,6 +271,8 @@ int xsock_map_ring(struct xsock_ring *ring, const grant_ref_t *refs)
 	ring->rx = page_address(ring->foreign[1]);
 	for (i = 0; i < ring->npages; i++)
 		ring->pages[i] = ring->foreign[2 + i];
+	if (regions)
+		ring->regions = page_address(ring->foreign[2 + ring->npages]);
 out:
 	kvfree(bad);
 	kvfree(ops);

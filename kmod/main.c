@@ -104,6 +104,9 @@ static int __init xsock_init(void)
 	BUILD_BUG_ON(sizeof(struct xsock_rx_page) != XSOCK_PAGE_SIZE);
 	BUILD_BUG_ON(sizeof(struct xsock_head) != XSOCK_PAGE_SIZE);
 	BUILD_BUG_ON(sizeof(struct xsock_list) != XSOCK_PAGE_SIZE);
+	BUILD_BUG_ON(sizeof(struct xsock_regions) != XSOCK_PAGE_SIZE);
+	BUILD_BUG_ON(XSOCK_REGION_LISTS * XSOCK_LIST_REFS <=
+		     XSOCK_REGION_MAX / XSOCK_PAGE_SIZE);
 
 	if (!xen_domain())
 		return -ENODEV;

@@ -46,6 +46,9 @@ void xsock_get_info(struct sock *sk, struct xsock_info *info)
 	info->events_empty = READ_ONCE(ring->stats.events_empty);
 	info->waits = READ_ONCE(ring->stats.waits);
 	info->status_calls = READ_ONCE(ring->stats.status_calls);
+	info->regions = ring->nexposed;
+	info->gets = ring->stats.gets;
+	info->get_bytes = ring->stats.get_bytes;
 	mutex_unlock(&ring->lock);
 }
 
@@ -73,18 +76,19 @@ static int xsock_seq_show(struct seq_file *seq, void *v)
 	struct xsock_ring *ring;
 
 	if (v == &xsock_rings) {
-		seq_puts(seq, "role peer port state linger uid size prod cons err sent spared received empty waits status\n");
+		seq_puts(seq, "role peer port state linger uid size prod cons err sent spared received empty waits status regions gets got\n");
 		return 0;
 	}
 	ring = list_entry(v, struct xsock_ring, node);
-	seq_printf(seq, "%s %u %u %s %d %u %llu %llu %llu %d %llu %llu %llu %llu %llu %llu\n",
+	seq_printf(seq, "%s %u %u %s %d %u %llu %llu %llu %d %llu %llu %llu %llu %llu %llu %u %llu %llu\n",
 		   roles[ring->role], ring->peer, ring->port, states[xsock_state_of(ring)],
 		   READ_ONCE(ring->lingering),
 		   from_kuid_munged(seq_user_ns(seq), ring->uid), ring->idx.size,
 		   READ_ONCE(ring->idx.prod), READ_ONCE(ring->idx.cons), READ_ONCE(ring->err),
 		   ring->stats.events_sent, ring->stats.events_spared,
 		   ring->stats.events_received, ring->stats.events_empty, ring->stats.waits,
-		   ring->stats.status_calls);
+		   ring->stats.status_calls, READ_ONCE(ring->nexposed), ring->stats.gets,
+		   ring->stats.get_bytes);
 	return 0;
 }
 

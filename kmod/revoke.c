@@ -208,6 +208,7 @@ void xsock_detach(struct xsock_ring *ring, u32 reason)
 	else
 		xsock_detach_rx(ring, &reason, closing);
 	if (!tx) {
+		ring->regions = NULL;
 		xsock_unmap_ring(ring);
 		xsock_set_rx_ref(ring, 0);
 	}
@@ -408,6 +409,7 @@ static bool xsock_liveness_check(struct xsock_ring *ring)
 	if (!READ_ONCE(ring->attached))
 		return false;
 	mutex_lock(&ring->lock);
+	xsock_regions_reap(ring);
 	if (ring->attached && xsock_waiting(ring) && !xsock_peer_there(ring)) {
 		spin_lock_irq(&ring->ev_lock);
 		/* It may have said good-bye: that counts, and has its own reason. */

@@ -52,6 +52,7 @@ struct xsock_ring *xsock_ring_alloc(u8 role, u16 peer, unsigned int npages)
 	if (!ring)
 		return ERR_PTR(-ENOMEM);
 	INIT_LIST_HEAD(&ring->node);
+	INIT_LIST_HEAD(&ring->exposed);
 	kref_init(&ring->ref);
 	mutex_init(&ring->lock);
 	spin_lock_init(&ring->ev_lock);
@@ -64,7 +65,7 @@ struct xsock_ring *xsock_ring_alloc(u8 role, u16 peer, unsigned int npages)
 	ring->idx.size = (u64)npages * XSOCK_PAGE_SIZE;
 	ring->addr.sxen_version = XSOCK_VERSION;
 	ring->pages = kvcalloc(npages, sizeof(*ring->pages), GFP_KERNEL_ACCOUNT);
-	err = ring->pages ? xsock_charge(ring, npages + 3) : -ENOMEM;
+	err = ring->pages ? xsock_charge(ring, npages + 4) : -ENOMEM;
 	if (err) {
 		kvfree(ring->pages);
 		kfree(ring);
@@ -201,7 +202,7 @@ static struct xsock_ring *xsock_ring_take(struct sock *sk, const struct sockaddr
 	if (IS_ERR(ring))
 		return ring;
 	ring->addr = *addr;
-	refs = kvcalloc(2 + ring->npages, sizeof(*refs), GFP_KERNEL);
+	refs = kvcalloc(2 + ring->npages + 1, sizeof(*refs), GFP_KERNEL);
 	err = -ENOMEM;
 	if (!refs)
 		goto fail;
@@ -213,6 +214,7 @@ static struct xsock_ring *xsock_ring_take(struct sock *sk, const struct sockaddr
 	err = xsock_read_refs(ring->peer, head, refs);
 	if (err)
 		goto fail;
+	refs[2 + ring->npages] = head->regions_ref;
 	/*
 	 * The port first: binding works for one receiver only, so that nothing
 	 * has been touched if it is another one's. Errors other than a lack of
@@ -228,7 +230,7 @@ static struct xsock_ring *xsock_ring_take(struct sock *sk, const struct sockaddr
 	if (err)
 		goto fail;
 	xsock_set_rx_ref(ring, refs[1]);
-	err = xsock_map_ring(ring, refs);
+	err = xsock_map_ring(ring, refs, head->regions_ref);
 	if (err)
 		goto fail;
 	err = xsock_ring_attach(ring, sk, ring->tx);

@@ -37,6 +37,8 @@
  * @events_empty: under @ev_lock
  * @waits: written by sleepers without a lock: an estimate if there are several
  * @status_calls: written by the liveness work only
+ * @gets: under @lock of the ring
+ * @get_bytes: likewise
  */
 struct xsock_stats {
 	u64 events_sent;
@@ -45,6 +47,8 @@ struct xsock_stats {
 	u64 events_empty;
 	u64 waits;
 	u64 status_calls;
+	u64 gets;
+	u64 get_bytes;
 };
 
 /**
@@ -64,6 +68,9 @@ struct xsock_stats {
  * @pages: data pages as they are now: own, foreign, or private copies
  * @tx: tx page as it is now
  * @rx: rx page as it is now
+ * @regions: regions page, own or foreign; NULL if there is none, or no more
+ * @exposed: (transmitter) regions; under @lock, or alone once the ring is detached
+ * @nexposed: number of @exposed
  * @mapping: address space of the socket's file, once mapped
  * @mapped: a process has mapped the own control page writable
  * @attached: something is shared with a peer
@@ -84,11 +91,11 @@ struct xsock_stats {
  *
  * @irq: bound to the event channel; 0 if none
  * @port: own event channel port
- * @refs: (transmitter) grants: head, lists, tx, rx, data
+ * @refs: (transmitter) grants: head, lists, tx, rx, data, regions
  * @granted: pages of @refs
  * @ngrants: number of @refs
  * @ended: @refs before this have been ended
- * @foreign: (receiver) foreign pages: tx, rx, data
+ * @foreign: (receiver) foreign pages: tx, rx, data, regions if there are any
  * @rx_ref: (receiver) reference by which the rx page is mapped, 0 if it is not; under
  *	xsock_rings_lock
  * @unmap_ops: prepared with the mapping: unmapping must not need memory
@@ -117,6 +124,9 @@ struct xsock_ring {
 	struct page		**pages;
 	struct xsock_tx_page	*tx;
 	struct xsock_rx_page	*rx;
+	struct xsock_regions	*regions;
+	struct list_head	exposed;
+	unsigned int		nexposed;
 	struct address_space	*mapping;
 	bool			mapped;
 	bool			attached;
@@ -239,10 +249,18 @@ int xsock_grant_read(u16 domid, grant_ref_t ref, void *copy);
 int xsock_grant_write(u16 domid, grant_ref_t ref, unsigned int offset, const void *copy,
 		      unsigned int len);
 void xsock_set_rx_ref(struct xsock_ring *ring, grant_ref_t ref);
-int xsock_map_ring(struct xsock_ring *ring, const grant_ref_t *refs);
+int xsock_map_ring(struct xsock_ring *ring, const grant_ref_t *refs, bool regions);
 void xsock_unmap_ring(struct xsock_ring *ring);
 void xsock_strays_reap(void);
 bool xsock_strays_left(void);
+
+/* region.c */
+int xsock_ioc_expose(struct sock *sk, struct xsock_exposure __user *arg);
+int xsock_ioc_conceal(struct sock *sk, const struct xsock_handle __user *arg);
+int xsock_ioc_get(struct sock *sk, const struct xsock_fetch __user *arg);
+bool xsock_regions_end(struct xsock_ring *ring, bool all);
+void xsock_regions_reap(struct xsock_ring *ring);
+void xsock_regions_abandon(struct xsock_ring *ring);
 
 /* event.c */
 int xsock_event_alloc(struct xsock_ring *ring);
@@ -300,6 +318,8 @@ void xsock_host_exit(void);
 /* account.c */
 int xsock_charge(struct xsock_ring *ring, unsigned long pages);
 void xsock_uncharge(struct xsock_ring *ring);
+int xsock_charge_region(struct xsock_ring *ring, unsigned long pages);
+void xsock_uncharge_region(struct xsock_ring *ring, unsigned long pages);
 bool xsock_may_create(void);
 unsigned long xsock_pages_charged(void);
 

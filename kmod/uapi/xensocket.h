@@ -76,6 +76,7 @@ struct sockaddr_xen {
  * @list_pages: 0: @refs are those of the data pages; otherwise the number of
  *	list pages (read-only), whose references are in @refs
  * @taken: 0; written by the receiver, who sees thereby that the page is writable
+ * @regions_ref: grant reference of the regions page (writable); 0 if there is none
  * @reserved: 0
  * @refs: grant references
  *
@@ -96,7 +97,8 @@ struct xsock_head {
 	__u32	rx_ref;
 	__u32	list_pages;
 	__u32	taken;
-	__u32	reserved[4];
+	__u32	regions_ref;
+	__u32	reserved[3];
 	__u32	refs[XSOCK_HEAD_REFS];
 };
 
@@ -183,6 +185,46 @@ struct xsock_rx_page {
 };
 
 /*
+ * Regions: memory of the transmitter's process that the receiver's may copy from. The
+ * largest one, and how many a ring has at a time.
+ */
+#define XSOCK_REGION_MAX	(32 * 1024 * 1024)
+#define XSOCK_REGIONS		63
+#define XSOCK_REGION_LISTS	11
+
+/**
+ * struct xsock_slot - a region, or none
+ * @id: random, what its handle has; 0: none. Stored with release semantics after the
+ *	rest.
+ * @length: bytes, 1 to XSOCK_REGION_MAX
+ * @offset: of the first byte in the first page
+ * @lists: grant references of list pages (struct xsock_list, read-only), which have
+ *	those of the region's pages (read-only), in order
+ */
+struct xsock_slot {
+	__u64	id;
+	__u64	length;
+	__u32	offset;
+	__u32	lists[XSOCK_REGION_LISTS];
+};
+
+/**
+ * struct xsock_regions - the regions page, which kernels alone see
+ * @busy: 1 while the receiver's kernel uses what it has found in a slot; the
+ *	transmitter's takes the region's grants back when it is 0, or when the receiver
+ *	has let go of the ring. Written by the receiver.
+ * @slots: written by the transmitter
+ *
+ * No process can write here, at either end: who chooses references chooses what is
+ * copied, of all that one domain has granted the other, for any user.
+ */
+struct xsock_regions {
+	__u32	busy;
+	__u8	pad[60];
+	struct xsock_slot slots[XSOCK_REGIONS];
+};
+
+/*
  * ---- mapping ----
  *
  * mmap() with MAP_SHARED on the socket's descriptor, at these offsets,
@@ -256,6 +298,9 @@ struct xsock_rx_page {
  * @events_empty: ... of which without news, or too many in a row that nobody looked for
  * @waits: times a system call slept: ring full (transmitter) or empty (receiver)
  * @status_calls: hypercalls to see whether the peer is still there
+ * @regions: transmitter: regions that are exposed, or could not be taken back yet
+ * @gets: receiver: XSOCK_IOC_GET that have succeeded
+ * @get_bytes: ... and bytes that they have copied
  */
 struct xsock_info {
 	__u32	role;
@@ -274,6 +319,9 @@ struct xsock_info {
 	__u64	events_empty;
 	__u64	waits;
 	__u64	status_calls;
+	__u64	regions;
+	__u64	gets;
+	__u64	get_bytes;
 };
 
 /* ---- ioctls on a socket ---- */
@@ -284,6 +332,65 @@ struct xsock_info {
  * revocation, if there is nobody to wake.
  */
 #define XSOCK_IOC_WAKE		_IO(XSOCK_IOC_MAGIC, 1)
+
+/**
+ * struct xsock_handle - names a region, for both ends
+ * @id: as in struct xsock_slot
+ * @slot: its index
+ * @reserved: 0
+ *
+ * It travels by any means, and is good on the ring that it was made for.
+ */
+struct xsock_handle {
+	__u64	id;
+	__u32	slot;
+	__u32	reserved;
+};
+
+/**
+ * struct xsock_exposure - memory that the receiver may copy from
+ * @addr: any address
+ * @length: 1 to XSOCK_REGION_MAX
+ * @handle: is returned
+ */
+struct xsock_exposure {
+	__u64	addr;
+	__u64	length;
+	struct xsock_handle handle;
+};
+
+/* Connected transmitter: exposes memory, which counts as locked, until XSOCK_IOC_CONCEAL
+ * or until the socket is closed or revoked. What is written there meanwhile the receiver
+ * may see or not. ENOTCONN; EPIPE or the reason of a revocation; EINVAL, EFAULT; ENOBUFS
+ * (limits), ENOSPC (regions, grant references), ENOMEM.
+ */
+#define XSOCK_IOC_EXPOSE	_IOWR(XSOCK_IOC_MAGIC, 2, struct xsock_exposure)
+
+/* Takes a region back: the receiver cannot copy from it any more. ESTALE: there is none of
+ * this name. Of a ring that has ended all regions have, which is no error. EBUSY: the
+ * receiver's domain does not let go of it, as an honest one would.
+ */
+#define XSOCK_IOC_CONCEAL	_IOW(XSOCK_IOC_MAGIC, 3, struct xsock_handle)
+
+/**
+ * struct xsock_fetch - copies from a region
+ * @handle: of the region
+ * @offset: in the region
+ * @length: bytes; 0 is fine
+ * @addr: where to
+ */
+struct xsock_fetch {
+	struct xsock_handle handle;
+	__u64	offset;
+	__u64	length;
+	__u64	addr;
+};
+
+/* Receiver: all bytes, or an error, and then it is undefined what is at @addr. ESTALE (no
+ * such region, any more), EREMOTEIO (the peer's memory cannot be copied), or the reason of
+ * a revocation; EINVAL, EFAULT, ENOMEM; EINTR (killed); EOPNOTSUPP (the peer has no regions).
+ */
+#define XSOCK_IOC_GET		_IOW(XSOCK_IOC_MAGIC, 4, struct xsock_fetch)
 
 /* ---- /dev/xensocket ---- */
 

@@ -1222,6 +1222,154 @@ static void b_lost(void)
 	}
 }
 
+/* ---- regions ---- */
+
+#define REGION	(2 * XSOCK_PAGE_SIZE)
+
+/* A receiver that is always busy, and names what it likes: it cannot keep what was concealed. */
+static void a_rx_busy(void)
+{
+	struct xsock_handle handle, other;
+	uint8_t *at = mmap(NULL, REGION, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	int fd = xs_transmitter(0);
+	double begin;
+
+	xs_offer(fd);
+	sync_ends();
+	fill(at, REGION, 5);
+	same(xsock_expose(fd, at, REGION, &handle), 0);
+	ctl_write(&handle, sizeof(handle));
+	sync_ends();
+	begin = now();
+	same(xsock_conceal(fd, &handle), 0);
+	check(now() - begin > 0.5);
+	/* Its references are not others' yet. */
+	same(xs_info(fd).regions, 1);
+	same(xsock_expose(fd, at, REGION, &other), 0);
+	same(xs_info(fd).regions, 2);
+	sync_ends();
+	sync_ends();
+	close(fd);
+	sync_ends();
+	munmap(at, REGION);
+}
+
+static void b_rx_busy(void)
+{
+	uint32_t list[XSOCK_LIST_REFS], first, ref;
+	uint8_t page[XSOCK_PAGE_SIZE];
+	struct xsock_handle handle;
+	struct xsock_slot slot;
+	struct prey p;
+
+	take_offer(&p, STAGE_CONNECTED);
+	sync_ends();
+	ctl_read(&handle, sizeof(handle));
+	slot = p.regions->slots[handle.slot];
+	same(slot.id, handle.id);
+	same(slot.length, REGION);
+	first = slot.lists[0];
+	same(rogue_read(p.addr.sxen_domid, first, list), 0);
+	ref = list[0];
+	same(rogue_read(p.addr.sxen_domid, ref, page), 0);
+	same(wrong(page, sizeof(page), 5), 0);
+	p.regions->busy = 1;
+	sync_ends();
+	/* It has been concealed. */
+	sync_ends();
+	same(p.regions->slots[handle.slot].id == handle.id, 0);
+	check(rogue_read(p.addr.sxen_domid, first, list));
+	check(rogue_read(p.addr.sxen_domid, ref, page));
+	memset(p.regions, 0xff, sizeof(*p.regions));
+	sync_ends();
+	/* Its owner has closed. */
+	prey_drop(&p);
+	sync_ends();
+}
+
+/* A transmitter with slots of all kinds. */
+static void a_tx_slots(void)
+{
+	uint64_t seed = seed_of(0);
+	struct xsock_handle handle = { .id = 0 };
+	uint8_t *to = malloc(64 * XSOCK_PAGE_SIZE);
+	uint32_t kind;
+	int fd, rc;
+
+	same(connect_told(&fd), 0);
+	/* None has an id yet. */
+	handle.id = 1;
+	same(xsock_get(fd, &handle, 0, to, 1), -ESTALE);
+	sync_ends();
+	for (;;) {
+		ctl_read(&kind, sizeof(kind));
+		if (!kind)
+			break;
+		rc = xsock_get(fd, &handle, rnd(&seed) % XSOCK_PAGE_SIZE, to, XSOCK_PAGE_SIZE);
+		check(rc == 0 || rc == -EREMOTEIO || rc == -EINVAL);
+		ctl_write(&rc, sizeof(rc));
+	}
+	close(fd);
+	free(to);
+	sync_ends();
+}
+
+/* Sets the one slot, and has the victim get a page from it; what that says. */
+static int try_slot(struct bait *b, uint64_t length, uint32_t offset, uint32_t list)
+{
+	struct xsock_slot *slot = &b->regions->slots[0];
+	uint32_t kind = 1;
+	int rc;
+
+	slot->length = length;
+	slot->offset = offset;
+	for (int k = 0; k < XSOCK_REGION_LISTS; k++)
+		slot->lists[k] = list;
+	slot->id = 1;
+	ctl_write(&kind, sizeof(kind));
+	ctl_read(&rc, sizeof(rc));
+	same(b->regions->busy, 0);
+	return rc;
+}
+
+static void b_tx_slots(void)
+{
+	struct xsock_list *list;
+	uint32_t kind = 0, ref;
+	uint64_t index, seed = seed_of(1);
+	struct bait b;
+
+	bait_make(&b);
+	list = rogue_grant(b.grants, peer_domid, 0, 1, &ref, &index);
+	same(offer_told(&b), 0);
+	sync_ends();
+	/* Lists of nothing. */
+	same(try_slot(&b, 2 * XSOCK_PAGE_SIZE, 0, ref), -EREMOTEIO);
+	for (int k = 0; k < XSOCK_LIST_REFS; k++)
+		list->refs[k] = b.refs[2 + k % BAIT_PAGES];
+	same(try_slot(&b, 2 * XSOCK_PAGE_SIZE, 0, ref), 0);
+	same(try_slot(&b, XSOCK_REGION_MAX, XSOCK_PAGE_SIZE - 1, ref), 0);
+	/* No such page, nowhere, too large. */
+	same(try_slot(&b, 2 * XSOCK_PAGE_SIZE, 0, ~0U), -EREMOTEIO);
+	same(try_slot(&b, 2 * XSOCK_PAGE_SIZE, 0, 0), -EREMOTEIO);
+	same(try_slot(&b, 2 * XSOCK_PAGE_SIZE, XSOCK_PAGE_SIZE, ref), -EREMOTEIO);
+	same(try_slot(&b, 2 * XSOCK_PAGE_SIZE, ~0U, ref), -EREMOTEIO);
+	same(try_slot(&b, 0, 0, ref), -EREMOTEIO);
+	same(try_slot(&b, XSOCK_REGION_MAX + 1ULL, 0, ref), -EREMOTEIO);
+	same(try_slot(&b, ~0ULL, 0, ref), -EREMOTEIO);
+	same(try_slot(&b, 1, 0, ref), -EINVAL);
+	for (int k = 0; k < 200; k++) {
+		for (int n = 0; n < XSOCK_LIST_REFS; n++)
+			list->refs[n] = (uint32_t)rnd(&seed) >> rnd(&seed) % 32;
+		try_slot(&b, rnd(&seed) >> rnd(&seed) % 64, (uint32_t)rnd(&seed) >> rnd(&seed) % 32,
+			 rnd(&seed) % 4 ? ref : (uint32_t)rnd(&seed) >> rnd(&seed) % 32);
+	}
+	ctl_write(&kind, sizeof(kind));
+	sync_ends();
+	check(!munmap(list, XSOCK_PAGE_SIZE));
+	bait_drop(&b);
+}
+
 /* ---- a peer that does not let go ---- */
 
 static void control_read(int dev, struct xsock_status *status)
@@ -1254,7 +1402,7 @@ static void a_clings(void)
 	check(!ioctl(dev, XSOCK_CTL_STATUS, &status));
 	same(status.sockets, 0);
 	same(status.lingering, 1);
-	same(status.pages, XSOCK_RING_DEFAULT / XSOCK_PAGE_SIZE + 3);
+	same(status.pages, XSOCK_RING_DEFAULT / XSOCK_PAGE_SIZE + 4);
 	sync_ends();
 	do
 		control_read(dev, &status);
@@ -1376,6 +1524,8 @@ const struct test_case hostile_cases[] = {
 	{ .name = "flood", .says = "events without end, beside honest traffic", .a = a_flood, .b = b_flood },
 	{ .name = "halfway", .says = "death in each step of the handshake", .a = a_halfway, .b = b_halfway },
 	{ .name = "forged", .says = "pages of processes as head pages", .a = a_forged, .b = b_forged },
+	{ .name = "rx_busy", .says = "a receiver that is busy with a region for ever", .a = a_rx_busy, .b = b_rx_busy },
+	{ .name = "tx_slots", .says = "a transmitter whose regions lie", .a = a_tx_slots, .b = b_tx_slots },
 	{ .name = "clings", .says = "a quiesce, and the peer keeps its mappings", .a = a_clings, .b = b_clings },
 	{ .name = "+unloaded", .says = "rmmod, and the peer keeps its mappings", .a = a_unloaded, .b = b_unloaded },
 	{ .name = "+lost", .says = "no memory for what was published", .a = a_lost, .b = b_lost },

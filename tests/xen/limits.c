@@ -33,7 +33,7 @@ static void close_many(int *fds, int n)
 
 /* ---- RLIMIT_MEMLOCK ---- */
 
-/* Half a MiB for rings of 64 KiB and three pages each: six of them. */
+/* Half a MiB for rings of 64 KiB and four pages each: six of them. */
 #define LOCKED	(512 * 1024)
 #define FIT	6
 
@@ -145,14 +145,14 @@ static void allow_users(char yes)
 	close(fd);
 }
 
-/* Rings of 64 KiB and three pages: three of them fit, for a user with all capabilities, too. */
+/* Rings of 64 KiB and four pages: three of them fit, for a user with all capabilities, too. */
 static const struct {
 	const char *path;
 	unsigned int three;
 } caps[] = {
 	{ PARAMETERS "max_user_sockets", 3 },
-	{ PARAMETERS "max_peer_pages", 3 * 19 + 18 },
-	{ PARAMETERS "max_pages", 3 * 19 + 18 },
+	{ PARAMETERS "max_peer_pages", 3 * 20 + 19 },
+	{ PARAMETERS "max_pages", 3 * 20 + 19 },
 };
 #define CAPS (sizeof(caps) / sizeof(caps[0]))
 

@@ -128,6 +128,7 @@ void prey_take(struct prey *p, const struct sockaddr_xen *addr, enum stage stage
 	p->tx = map_grants(p->grants, addr->sxen_domid, &p->head.tx_ref, 1, 0);
 	p->rx = map_grants(p->grants, addr->sxen_domid, &p->head.rx_ref, 1, 1);
 	p->data = map_grants(p->grants, addr->sxen_domid, p->head.refs, p->head.data_pages, 0);
+	p->regions = map_grants(p->grants, addr->sxen_domid, &p->head.regions_ref, 1, 1);
 	if (stage < STAGE_CONNECTED)
 		return;
 	xsock_store_release(&p->rx->state, XSOCK_RX_CONNECTED);
@@ -140,6 +141,7 @@ void prey_drop(struct prey *p)
 		check(!munmap(p->tx, XSOCK_PAGE_SIZE));
 		check(!munmap(p->rx, XSOCK_PAGE_SIZE));
 		check(!munmap(p->data, p->size));
+		check(!munmap(p->regions, XSOCK_PAGE_SIZE));
 	}
 	/* The event comes after the unmapping, as from an honest peer. */
 	close(p->grants);
@@ -161,6 +163,7 @@ void bait_make(struct bait *b)
 	b->tx = rogue_grant(b->grants, peer_domid, 0, 1, &b->refs[0], &index);
 	b->rx = rogue_grant(b->grants, peer_domid, 1, 1, &b->refs[1], &index);
 	b->data = rogue_grant(b->grants, peer_domid, 0, BAIT_PAGES, &b->refs[2], &index);
+	b->regions = rogue_grant(b->grants, peer_domid, 1, 1, &b->refs[2 + BAIT_PAGES], &index);
 	b->port = event_call(b->events, IOCTL_EVTCHN_BIND_UNBOUND_PORT, &port);
 	b->tx->version = XSOCK_VERSION;
 	b->tx->data_pages = BAIT_PAGES;
@@ -178,6 +181,7 @@ void bait_make(struct bait *b)
 	memcpy(b->head->cookie, b->addr.sxen_cookie, XSOCK_COOKIE_SIZE);
 	b->head->tx_ref = b->refs[0];
 	b->head->rx_ref = b->refs[1];
+	b->head->regions_ref = b->refs[2 + BAIT_PAGES];
 	memcpy(b->head->refs, &b->refs[2], BAIT_PAGES * sizeof(uint32_t));
 }
 
@@ -187,6 +191,7 @@ void bait_drop(struct bait *b)
 	check(!munmap(b->tx, XSOCK_PAGE_SIZE));
 	check(!munmap(b->rx, XSOCK_PAGE_SIZE));
 	check(!munmap(b->data, b->size));
+	check(!munmap(b->regions, XSOCK_PAGE_SIZE));
 	close(b->grants);
 	close(b->events);
 }

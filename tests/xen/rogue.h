@@ -27,6 +27,7 @@ struct prey {
 	uint64_t size;
 	struct xsock_tx_page *tx;
 	struct xsock_rx_page *rx;
+	struct xsock_regions *regions;
 	uint8_t *data;
 };
 
@@ -41,9 +42,10 @@ struct bait {
 	struct xsock_head *head;
 	struct xsock_tx_page *tx;
 	struct xsock_rx_page *rx;
+	struct xsock_regions *regions;
 	uint8_t *data;
 	uint32_t head_ref;
-	uint32_t refs[2 + BAIT_PAGES];	/* tx, rx, data */
+	uint32_t refs[2 + BAIT_PAGES + 1];	/* tx, rx, data, regions */
 };
 
 /* Grants @n pages to @domid and maps them. @index is for rogue_ungrant(). */

@@ -414,6 +414,7 @@ static const struct group {
 	{ "clients", client_cases },
 	{ "bulk", bulk_cases },
 	{ "limits", limit_cases },
+	{ "regions", region_cases },
 	{ "hostile", hostile_cases },
 };
 #define GROUPS (sizeof(groups) / sizeof(groups[0]))

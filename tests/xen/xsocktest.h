@@ -143,6 +143,7 @@ extern const struct test_case unix_cases[];
 extern const struct test_case client_cases[];
 extern const struct test_case bulk_cases[];
 extern const struct test_case limit_cases[];
+extern const struct test_case region_cases[];
 extern const struct test_case hostile_cases[];
 
 void oracle_a(const struct test_case *c);

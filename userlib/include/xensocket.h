@@ -207,6 +207,43 @@ int xsock_ctl_release(int ctl);
 /* What is known of a xensocket. */
 int xsock_get_info(int fd, struct xsock_info *info);
 
+/* ---- regions: memory that the peer copies from, once ---- */
+
+/**
+ * xsock_expose - let the receiver copy from memory
+ * @fd: a connected transmitter
+ * @at: any address
+ * @length: bytes, 1 to XSOCK_REGION_MAX
+ * @handle: gets what names it; it travels to the receiver by any means
+ *
+ * The memory is locked, and counts as that, until xsock_conceal() or until the socket is
+ * closed or revoked. Fails with -ENOTCONN, -EPIPE or the reason of a revocation, -EFAULT,
+ * -EINVAL, -ENOBUFS, -ENOSPC or -ENOMEM (limits).
+ */
+int xsock_expose(int fd, const void *at, size_t length, struct xsock_handle *handle);
+
+/*
+ * Ends a region: the receiver copies nothing from there any more. -ESTALE: there is none;
+ * those of a socket that was revoked have ended. -EBUSY: the receiver's domain does not
+ * let go of it.
+ */
+int xsock_conceal(int fd, const struct xsock_handle *handle);
+
+/**
+ * xsock_get - copy from a region of the transmitter
+ * @fd: the receiver of the ring that it was exposed on
+ * @handle: its name
+ * @offset: in the region
+ * @to: where to
+ * @length: bytes
+ *
+ * All of them, and 0 is returned; or it is undefined what is at @to. -ESTALE: the region
+ * has ended. -EREMOTEIO: the peer's memory cannot be copied. Or -EINVAL, -EFAULT, -ENOMEM,
+ * -EOPNOTSUPP (the peer's module has no regions), the reason of a revocation.
+ */
+int xsock_get(int fd, const struct xsock_handle *handle, uint64_t offset, void *to,
+	      size_t length);
+
 /* ---- mapped ring: see xensocket/map.h ---- */
 
 #include <xensocket/map.h>

@@ -30,6 +30,8 @@ static const struct {
 	{ ENETDOWN, "Xensockets are quiesced" },
 	{ ENOBUFS, "A limit was reached: locked memory, sockets or pages" },
 	{ ENOSPC, "No space left, or no grant references or event channels" },
+	{ ESTALE, "No such region of the peer's, any more" },
+	{ EREMOTEIO, "The peer's memory cannot be copied" },
 	{ EOPNOTSUPP, "Not possible for this socket or in this kind of guest" },
 };
 
