@@ -13,6 +13,7 @@
  *  btl_xs_endpoint.c   peers
  *  btl_xs_send.c       numbering, retention, completion
  *  btl_xs_receive.c    delivery in order
+ *  btl_xs_get.c        large messages with one copy
  *  btl_xs_path.c       which wire: states, and the conversation about rings
  *  btl_xs_control.c    what a user wants of that: peers held on TCP
  *  btl_xs_gate.c       a socket for commands of the user's
@@ -63,6 +64,7 @@ struct mca_btl_xs_component_t {
     bool warn;                 /**< say why they cannot be used */
     size_t ring_size;          /**< bytes in a ring */
     size_t window;             /**< bytes for a peer that are taken over at once */
+    size_t get_size;           /**< messages from so many bytes on are got; 0: none */
     unsigned int failover;     /**< seconds that a broken TCP connection is tried to be mended */
     int progress;              /**< mca_btl_xs_progress_t */
     unsigned int debug_flip;   /**< choose the wire anew each so many fragments */

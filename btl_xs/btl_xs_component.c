@@ -13,6 +13,7 @@
 #include "btl_xs_events.h"
 #include "btl_xs_frag.h"
 #include "btl_xs_gate.h"
+#include "btl_xs_get.h"
 #include "btl_xs_host.h"
 #include "btl_xs_path.h"
 #include "btl_xs_receive.h"
@@ -134,6 +135,14 @@ static int mca_btl_xs_component_register(void)
                      "message waits for the peer (default: 4194304). As much memory may be used "
                      "for each peer.",
                      MCA_BASE_VAR_TYPE_SIZE_T, OPAL_INFO_LVL_5, &mca_btl_xs_component.window);
+    mca_btl_xs_component.get_size = 0;
+    mca_btl_xs_param("get_size",
+                     "Messages of so many bytes or more, up to 32 MiB and contiguous at both ends, "
+                     "are copied once, from the sender's memory, where there is shared memory; "
+                     "those up to the eager limit never. The memory is locked for the time, and "
+                     "counts against the same limits as the ring. Both processes need it; not with "
+                     "btl_xs_checksum (default: 0, never)",
+                     MCA_BASE_VAR_TYPE_SIZE_T, OPAL_INFO_LVL_4, &mca_btl_xs_component.get_size);
     mca_btl_xs_component.failover = MCA_BTL_XS_COMPAT_FAILOVER;
     mca_btl_xs_param("failover",
                      "Seconds in which a TCP connection that has broken between two live "
@@ -197,7 +206,10 @@ static int mca_btl_xs_component_register(void)
     mca_btl_xs.super.btl_flags = MCA_BTL_FLAGS_SEND;
     mca_btl_xs.super.btl_bandwidth = 10000;
     mca_btl_xs.super.btl_latency = 2;
+    mca_btl_xs_get_register();
     (void) mca_btl_base_param_register(&mca_btl_xs_component.super.btl_version, &mca_btl_xs.super);
+    /* Whatever the user has set: ob1 loses a message of which some gets fail and some do not. */
+    mca_btl_xs.super.btl_get_limit = SIZE_MAX;
     mca_btl_xs_counters_register();
     mca_btl_xs_control_register();
     mca_btl_xs_events_register();

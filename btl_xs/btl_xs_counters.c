@@ -33,7 +33,10 @@ static const mca_btl_xs_counter_t mca_btl_xs_counters[]
        COUNTER(ring_full, "Fragments that had to wait for room on a ring"),
        COUNTER(duplicates, "Fragments received that had arrived before, and were dropped"),
        COUNTER(early, "Fragments received before their turn, and kept until then"),
-       COUNTER(corrupt, "Frames received with a wrong checksum, and dropped")};
+       COUNTER(corrupt, "Frames received with a wrong checksum, and dropped"),
+       COUNTER(gets, "Messages received with one copy, from the sender's memory"),
+       COUNTER(get_bytes, "Bytes of these messages"),
+       COUNTER(gets_failed, "Messages that were to be received so, and then came in fragments")};
 #undef COUNTER
 #define MCA_BTL_XS_COUNTERS (sizeof(mca_btl_xs_counters) / sizeof(mca_btl_xs_counters[0]))
 _Static_assert(MCA_BTL_XS_COUNTERS * sizeof(uint64_t) == sizeof(mca_btl_xs_counters_t),

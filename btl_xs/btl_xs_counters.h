@@ -27,6 +27,9 @@ struct mca_btl_xs_counters_t {
     uint64_t duplicates;
     uint64_t early;
     uint64_t corrupt;
+    uint64_t gets;
+    uint64_t get_bytes;
+    uint64_t gets_failed;
 };
 typedef struct mca_btl_xs_counters_t mca_btl_xs_counters_t;
 

@@ -23,6 +23,8 @@
 #define MCA_BTL_XS_MODEX_FAILOVER 0x1
 /* It wants checksums. */
 #define MCA_BTL_XS_MODEX_CHECKSUM 0x2
+/* It gets large messages. */
+#define MCA_BTL_XS_MODEX_GET 0x4
 
 /**
  * What a process says of itself before there is a connection.
@@ -84,6 +86,9 @@ int mca_btl_xs_endpoint_publish(void)
     }
     if (mca_btl_xs_component.checksum) {
         modex.flags |= MCA_BTL_XS_MODEX_CHECKSUM;
+    }
+    if (0 != mca_btl_xs_component.get_size) {
+        modex.flags |= MCA_BTL_XS_MODEX_GET;
     }
 
     OPAL_MODEX_SEND(rc, MCA_BTL_XS_MODEX_SCOPE, &mca_btl_xs_component.super.btl_version, &modex,
@@ -149,6 +154,9 @@ static mca_btl_xs_endpoint_t *mca_btl_xs_endpoint_create(opal_proc_t *proc, uint
     endpoint->held = mca_btl_xs_control_wanted(endpoint);
     endpoint->checksum = mca_btl_xs_component.checksum
                          && 0 != (flags & MCA_BTL_XS_MODEX_CHECKSUM);
+    /* What is got has no checksum. */
+    endpoint->get = 0 != mca_btl_xs_component.get_size && 0 != (flags & MCA_BTL_XS_MODEX_GET)
+                    && !endpoint->checksum;
     endpoint->tx_special = endpoint->checksum || 0 != mca_btl_xs_component.debug_corrupt;
     /* Both, or a connection that one makes again would find the rest of the old one. */
     endpoint->tcp_mend = mca_btl_xs_watch_possible()

@@ -52,6 +52,7 @@ struct mca_btl_base_endpoint_t {
     bool declined; /**< the layer above has another way to it */
     bool checksum; /**< frames to and from it have one */
     bool corrupt_said; /**< the user has been told that one was damaged */
+    bool get;      /**< large messages to it, and from it, may be got */
 
     /* sending */
     bool tx_busy;             /**< somebody moves fragments from tx_pending to a wire */
@@ -95,6 +96,7 @@ struct mca_btl_base_endpoint_t {
     uint64_t rx_next;         /**< number of the fragment whose turn it is */
     opal_list_t rx_early;     /**< by number: came before their turn */
     mca_btl_xs_ring_t *rx_ring;
+    uint32_t rx_generation;   /**< of its offer */
     bool rx_events;           /**< libevent says when something has come over rx_ring */
     bool rx_ring_early;       /**< what is next on rx_ring has to wait for its turn */
     bool rx_watched;          /**< rx_event has been added */

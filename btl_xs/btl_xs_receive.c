@@ -248,6 +248,7 @@ static void mca_btl_xs_receive_offer(mca_btl_xs_endpoint_t *endpoint)
                                                   &endpoint->rx_ring)
                         : -XSOCK_EUNAVAILABLE;
     if (0 == answer.reason) {
+        endpoint->rx_generation = answer.generation;
         mca_btl_xs_ring_check(endpoint->rx_ring, endpoint->checksum);
         mca_btl_xs_receive_begin(endpoint);
     }

@@ -19,6 +19,7 @@
  *				asked in vain: "FAKEXEN vain=N"
  *	FAKEXEN_ABSENT=N	of 100 domains N have no module
  *	FAKEXEN_LATE_MS=N	the module is loaded N ms after the start
+ *	FAKEXEN_GETFAIL=N	of 100 pieces of regions that are got N cannot be
  *	FAKEXEN_EVENTS=1	a receiver's descriptor is readable when there is something (always
  *				so if it cannot map)
  *	FAKEXEN_APART=1		dom0 says that each domain is on a host of its own
@@ -31,6 +32,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <semaphore.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -40,8 +42,10 @@
 #include <sys/eventfd.h>
 #include <sys/inotify.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/random.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
@@ -56,13 +60,26 @@
 #define STRING_OF(text) #text
 #define STRING(text) STRING_OF(text)
 
-/* The page behind the data pages, which a mapping does not show. */
+/* The page behind the data pages, which a mapping does not show, as it does not the next one. */
 struct secret {
 	uint8_t cookie[XSOCK_COOKIE_SIZE];
 	uint64_t size;
 	uint16_t domid, peer;
 	int taken;
 };
+
+/* Behind that one: what the transmitter exposes. */
+struct regions {
+	pid_t pid;
+	uint32_t busy;
+	uint64_t ids;
+	struct region {
+		uint64_t id, addr, length;
+	} slots[XSOCK_REGIONS];
+};
+
+/* So many bytes are got at a time. */
+#define PIECE 65536
 
 struct ring {
 	int fd;			/* an eventfd that stands for the socket; -1: free */
@@ -137,12 +154,17 @@ static struct xsock_tx_page *tx_page(struct ring *r)
 
 static size_t file_length(size_t size)
 {
-	return size + 3 * PAGE;
+	return size + 4 * PAGE;
 }
 
 static struct secret *secret(struct ring *r)
 {
 	return (struct secret *)(r->pages + r->size + 2 * PAGE);
+}
+
+static struct regions *regions(struct ring *r)
+{
+	return (struct regions *)(r->pages + r->size + 3 * PAGE);
 }
 
 static struct ring *ring_of(int fd)
@@ -222,6 +244,25 @@ static void take_copy(struct ring *r)
 	r->memory = memory;
 }
 
+/* Ends one. Who gets a piece of it just now is waited for, but not one that is stopped. */
+static void conceal(struct ring *r, unsigned int slot)
+{
+	int tries;
+
+	__atomic_store_n(&regions(r)->slots[slot].id, 0, __ATOMIC_SEQ_CST);
+	for (tries = 0; tries < 1000 && __atomic_load_n(&regions(r)->busy, __ATOMIC_SEQ_CST); tries++)
+		sleep_ms(1);
+}
+
+static void conceal_all(struct ring *r)
+{
+	unsigned int slot;
+
+	for (slot = 0; slot < XSOCK_REGIONS; slot++)
+		if (regions(r)->slots[slot].id)
+			conceal(r, slot);
+}
+
 /* The lock is held. */
 static void revoke_ring(struct ring *r)
 {
@@ -231,6 +272,7 @@ static void revoke_ring(struct ring *r)
 	if (r->role == XSOCK_ROLE_RX) {
 		take_copy(r);
 	} else {
+		conceal_all(r);
 		tx_page(r)->reason = XSOCK_REASON_SUSPEND;
 		__atomic_or_fetch(&tx_page(r)->state, XSOCK_TX_REVOKED, __ATOMIC_SEQ_CST);
 	}
@@ -365,6 +407,8 @@ static void start(void)
 	seed = (unsigned int)getpid() + (unsigned int)setting("FAKEXEN_SEED");
 	for (i = 0; i < RINGS; i++)
 		rings[i].fd = -1;
+	/* Who gets reads our memory. */
+	prctl(PR_SET_PTRACER, PR_SET_PTRACER_ANY, 0, 0, 0);
 	present = !chance(setting("FAKEXEN_ABSENT")) && !setting("FAKEXEN_LATE_MS");
 	if (pthread_create(&thread, NULL, fate, NULL) || pthread_detach(thread))
 		abort();
@@ -570,6 +614,7 @@ int __wrap_bind(int fd, const struct sockaddr *addr, socklen_t length)
 		secret(r)->size = r->size;
 		secret(r)->domid = own_domid();
 		secret(r)->peer = to->sxen_domid;
+		regions(r)->pid = getpid();
 		if (getrandom(secret(r)->cookie, XSOCK_COOKIE_SIZE, 0) != XSOCK_COOKIE_SIZE)
 			abort();
 	}
@@ -626,7 +671,7 @@ int __wrap_connect(int fd, const struct sockaddr *addr, socklen_t length)
 	end = r->memory < 0 ? 0 : lseek(r->memory, 0, SEEK_END);
 	if (end < (off_t)file_length(XSOCK_RING_MIN))
 		goto refused;
-	r->size = (size_t)end - 3 * PAGE;
+	r->size = (size_t)end - file_length(0);
 	r->pages = __real_mmap(NULL, (size_t)end, PROT_READ | PROT_WRITE, MAP_SHARED, r->memory, 0);
 	if (r->pages == MAP_FAILED)
 		abort();
@@ -685,10 +730,103 @@ int __wrap_munmap(void *at, size_t length)
 	return rc;
 }
 
+/* The errno. The lock is held. */
+static int expose(struct ring *r, struct xsock_exposure *what)
+{
+	struct region *region = regions(r)->slots;
+
+	if (r->revoked)
+		return ENETRESET;
+	while (region < regions(r)->slots + XSOCK_REGIONS && region->id)
+		region++;
+	if (region == regions(r)->slots + XSOCK_REGIONS)
+		return ENOSPC;
+	region->addr = what->addr;
+	region->length = what->length;
+	what->handle.id = ++regions(r)->ids;
+	what->handle.slot = (uint32_t)(region - regions(r)->slots);
+	what->handle.reserved = 0;
+	__atomic_store_n(&region->id, what->handle.id, __ATOMIC_RELEASE);
+	return 0;
+}
+
+/* Likewise. A piece that could not be got has left something else there. */
+static int get_piece(struct ring *r, const struct xsock_fetch *fetch, uint64_t done, uint64_t n)
+{
+	struct region *region = &regions(r)->slots[fetch->handle.slot];
+	struct iovec to = { (void *)(uintptr_t)(fetch->addr + done), n };
+	struct iovec from = { (void *)(uintptr_t)(region->addr + fetch->offset + done), n };
+	int err = 0;
+
+	if (r->revoked)
+		return ENETRESET;
+	__atomic_store_n(&regions(r)->busy, 1, __ATOMIC_SEQ_CST);
+	if (__atomic_load_n(&region->id, __ATOMIC_SEQ_CST) != fetch->handle.id)
+		err = ESTALE;
+	else if (fetch->offset + fetch->length > region->length)
+		err = EINVAL;
+	else if (chance(setting("FAKEXEN_GETFAIL")) ||
+		 process_vm_readv(regions(r)->pid, &to, 1, &from, 1, 0) != (ssize_t)n)
+		err = EREMOTEIO;
+	/* Stopped for so long that nobody has waited for us. */
+	else if (__atomic_load_n(&region->id, __ATOMIC_SEQ_CST) != fetch->handle.id)
+		err = ESTALE;
+	__atomic_store_n(&regions(r)->busy, 0, __ATOMIC_SEQ_CST);
+	if (err)
+		memset(to.iov_base, 0xee, n);
+	return err;
+}
+
+/* The lock is held, and given up between pieces, as by the module. */
+static int get(int fd, const struct xsock_fetch *fetch)
+{
+	uint64_t done, n;
+	int err = 0;
+
+	for (done = 0; !err && done < fetch->length; done += n) {
+		struct ring *r = ring_of(fd);
+
+		n = fetch->length - done < PIECE ? fetch->length - done : PIECE;
+		err = get_piece(r, fetch, done, n);
+		pthread_mutex_unlock(&lock);
+		sched_yield();
+		pthread_mutex_lock(&lock);
+	}
+	return err;
+}
+
 int __wrap_ioctl(int fd, unsigned long request, ...)
 {
-	(void)fd;
-	return request == XSOCK_IOC_WAKE ? 0 : fail(ENOTTY);
+	struct ring *r;
+	va_list args;
+	void *arg;
+	int err;
+
+	va_start(args, request);
+	arg = va_arg(args, void *);
+	va_end(args);
+	pthread_mutex_lock(&lock);
+	r = ring_of(fd);
+	switch (request) {
+	case XSOCK_IOC_WAKE:
+		err = 0;
+		break;
+	case XSOCK_IOC_EXPOSE:
+		err = expose(r, arg);
+		break;
+	case XSOCK_IOC_CONCEAL:
+		if (!r->revoked)
+			conceal(r, ((const struct xsock_handle *)arg)->slot);
+		err = 0;
+		break;
+	case XSOCK_IOC_GET:
+		err = get(fd, arg);
+		break;
+	default:
+		err = ENOTTY;
+	}
+	pthread_mutex_unlock(&lock);
+	return err ? fail(err) : 0;
 }
 
 ssize_t __wrap_recv(int fd, void *buf, size_t n, int flags)
@@ -742,6 +880,7 @@ int __wrap_close(int fd)
 	r = ring_of(fd);
 	if (r) {
 		if (r->role == XSOCK_ROLE_TX) {
+			conceal_all(r);
 			__atomic_or_fetch(&tx_page(r)->state, XSOCK_TX_CLOSED, __ATOMIC_SEQ_CST);
 			if (r->memory < PORTS)
 				closed[r->memory] = true;
