@@ -10,6 +10,7 @@
  * References are given back when neither is so. A peer that says so for too long cannot
  * copy any more all the same.
  */
+#include <linux/delay.h>
 #include <linux/mm.h>
 #include <linux/nospec.h>
 #include <linux/random.h>
@@ -114,7 +115,7 @@ static bool xsock_region_end(struct xsock_ring *ring, struct xsock_region *regio
 
 /**
  * xsock_regions_end - end all regions of a ring
- * @ring: detached
+ * @ring: detached, or with its lock held
  * @gone: the receiver has let go of it
  *
  * True: there are none any more.
@@ -126,6 +127,24 @@ bool xsock_regions_end(struct xsock_ring *ring, bool gone)
 	list_for_each_entry_safe(region, next, &ring->exposed, node)
 		xsock_region_end(ring, region, gone);
 	return list_empty(&ring->exposed);
+}
+
+/*
+ * The socket is about to be closed, and its process may change the memory then: a get that goes
+ * on has its time to end.
+ */
+void xsock_regions_close(struct xsock_ring *ring)
+{
+	unsigned long end = jiffies + msecs_to_jiffies(XSOCK_POLITE_MS);
+	bool left;
+
+	do {
+		mutex_lock(&ring->lock);
+		left = ring->attached && !xsock_regions_end(ring, false);
+		mutex_unlock(&ring->lock);
+		if (left)
+			fsleep(USEC_PER_MSEC);
+	} while (left && time_before(jiffies, end));
 }
 
 /* Ends what has been concealed and could not be ended then. The lock is held. */
@@ -218,8 +237,8 @@ static struct xsock_slot *xsock_free_slot(struct xsock_ring *ring)
 }
 
 /* Grants it, and shows it to the receiver. The lock is held. */
-static int xsock_region_show(struct xsock_ring *ring, struct xsock_region *region,
-			     struct xsock_exposure *expose)
+static int xsock_region_show(struct sock *sk, struct xsock_ring *ring,
+			     struct xsock_region *region, struct xsock_exposure *expose)
 {
 	struct xsock_list *list;
 	grant_ref_t head;
@@ -228,7 +247,7 @@ static int xsock_region_show(struct xsock_ring *ring, struct xsock_region *regio
 
 	if (ring->attached)
 		xsock_peer_check(ring);
-	if (!ring->attached)
+	if (!ring->attached || READ_ONCE(sk->sk_shutdown) & SEND_SHUTDOWN)
 		return ring->err ? -ring->err : -EPIPE;
 	if (!(READ_ONCE(ring->peer_state) & XSOCK_RX_CONNECTED))
 		return -ENOTCONN;
@@ -342,7 +361,7 @@ int xsock_ioc_expose(struct sock *sk, struct xsock_exposure __user *arg)
 	if (IS_ERR(region))
 		return PTR_ERR(region);
 	mutex_lock(&ring->lock);
-	err = xsock_region_show(ring, region, &expose);
+	err = xsock_region_show(sk, ring, region, &expose);
 	mutex_unlock(&ring->lock);
 	if (err) {
 		xsock_region_free(ring, region);

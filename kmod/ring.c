@@ -424,6 +424,7 @@ void xsock_ring_broken(struct xsock_ring *ring)
 /* The socket goes. Drops its reference. */
 void xsock_ring_close(struct xsock_ring *ring)
 {
+	xsock_regions_close(ring);
 	spin_lock_irq(&ring->ev_lock);
 	ring->sk = NULL;
 	spin_unlock_irq(&ring->ev_lock);
