@@ -56,6 +56,15 @@ total()
 	grep -a '^COUNTERS' <<< "$out" | grep -o "\<$1=[0-9]*" | awk -F= '{ sum += $2 } END { print sum + 0 }'
 }
 
+# positive COUNTER...: asserts that each has counted something.
+positive()
+{
+	local counter
+	for counter; do
+		check "$counter is $(total "$counter")" [ "$(total "$counter")" -gt 0 ]
+	done
+}
+
 # What follows is for a job that runs while something happens to its guests. Its output
 # comes into the file $JOB.
 

@@ -8,15 +8,6 @@
 . "$(dirname "$0")/../lib.sh"
 . "$(dirname "$0")/../btl.sh"
 
-# positive COUNTER...: asserts that each has counted something.
-positive()
-{
-	local counter
-	for counter; do
-		check "$counter is $(total "$counter")" [ "$(total "$counter")" -gt 0 ]
-	done
-}
-
 # ended: the subscriber has heard of the end of the rank beside it; what the other one says last may
 # be lost with a connection. What has been heard is left in $events.
 ended()

@@ -9,15 +9,6 @@
 . "$(dirname "$0")/../dom0.sh"
 . "$(dirname "$0")/../btl.sh"
 
-# positive COUNTER...: asserts that each has counted something.
-positive()
-{
-	local counter
-	for counter; do
-		check "$counter is $(total "$counter")" [ "$(total "$counter")" -gt 0 ]
-	done
-}
-
 get=(--mca btl_xs_get_size 20000)
 push_btl g1 g2
 load_module g1 g2
