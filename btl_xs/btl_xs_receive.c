@@ -211,8 +211,11 @@ static void mca_btl_xs_receive_watch(mca_btl_xs_endpoint_t *endpoint, bool more)
 {
     const struct timeval now = {0, 0};
 
-    if (NULL != endpoint->rx_ring && endpoint->rx_events && !endpoint->rx_ring_early
-        && (more || !endpoint->rx_watched)) {
+    if (NULL == endpoint->rx_ring || !endpoint->rx_events) {
+        return;
+    }
+    mca_btl_xs_ring_flush(endpoint->rx_ring);
+    if (!endpoint->rx_ring_early && (more || !endpoint->rx_watched)) {
         endpoint->rx_watched = true;
         opal_event_add(&endpoint->rx_event, more ? &now : NULL);
     }

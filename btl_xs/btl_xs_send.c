@@ -275,6 +275,7 @@ static void mca_btl_xs_send_resync(mca_btl_xs_endpoint_t *endpoint)
         }
         frag->endpoint = endpoint;
         frag->frame.hdr = *hdr;
+        frag->frame.hdr.flags &= ~MCA_BTL_XS_FLAG_READY;
         memcpy(mca_btl_xs_frag_data(frag), hdr + 1, hdr->size);
         opal_list_append(&left, (opal_list_item_t *) frag);
     }
