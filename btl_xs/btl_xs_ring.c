@@ -184,21 +184,23 @@ static __opal_attribute_noinline__ ssize_t mca_btl_xs_ring_ended(mca_btl_xs_ring
     return 0 < rc || -EAGAIN == rc ? 0 : 0 == rc ? -EPIPE : rc;
 }
 
+/* Will nothing new come on a mapped ring? */
+static inline bool mca_btl_xs_ring_closed(const mca_btl_xs_ring_t *ring)
+{
+    return 0 != (xsock_load_acquire(&ring->map->tx->state)
+                 & (XSOCK_TX_FIN | XSOCK_TX_CLOSED | XSOCK_TX_REVOKED));
+}
+
 /* Is the next frame of a mapped ring there? 1, 0, or why none will come. */
 static inline ssize_t mca_btl_xs_ring_ready(mca_btl_xs_ring_t *ring)
 {
-    const struct xsock_map *map = ring->map;
-
     /* Acquire: what was written before the mark. */
     if (OPAL_LIKELY(xsock_load_acquire(&mca_btl_xs_ring_at(ring, ring->head)->flags)
                     & MCA_BTL_XS_FLAG_READY)) {
         return 1;
     }
     /* Not the index: the transmitter would wait for its line the next time. */
-    if (OPAL_LIKELY(0 == map->error
-                    && !(xsock_load_acquire(&map->rx->state) & ~(uint32_t) XSOCK_RX_CONNECTED)
-                    && !(xsock_load_acquire(&map->tx->state)
-                         & (XSOCK_TX_FIN | XSOCK_TX_CLOSED | XSOCK_TX_REVOKED)))) {
+    if (OPAL_LIKELY(0 == ring->map->error && !mca_btl_xs_ring_closed(ring))) {
         return 0;
     }
     return mca_btl_xs_ring_ended(ring);
@@ -207,18 +209,25 @@ static inline ssize_t mca_btl_xs_ring_ready(mca_btl_xs_ring_t *ring)
 /* How many bytes can be looked at; @least or more, or no frame is there, or it is cut short. */
 static inline ssize_t mca_btl_xs_ring_bytes(mca_btl_xs_ring_t *ring, size_t least, const void **at)
 {
+    const struct xsock_map *map = ring->map;
+    uint64_t there;
     ssize_t rc;
 
-    if (OPAL_UNLIKELY(NULL == ring->map)) {
+    if (OPAL_UNLIKELY(NULL == map)) {
         return mca_btl_xs_ring_read(ring, least, at);
     }
     rc = mca_btl_xs_ring_ready(ring);
     if (rc <= 0) {
         return 0 == rc ? -EAGAIN : rc;
     }
-    /* As much as fits: a frame is ready as a whole, and its size is compared with the ring's. */
     *at = mca_btl_xs_ring_at(ring, ring->head);
-    return (ssize_t) ring->map->idx.size;
+    if (OPAL_LIKELY(!mca_btl_xs_ring_closed(ring))) {
+        /* A frame is ready as a whole, and its size is compared with the ring's. */
+        return (ssize_t) map->idx.size;
+    }
+    /* These may be copies, which end early if the kernel had no memory. */
+    there = xsock_load_acquire(&map->tx->prod) - ring->head;
+    return there <= map->idx.size ? (ssize_t) there : 0;
 }
 
 /* There are less bytes than a frame needs: not yet, or why it will not come. */
