@@ -180,7 +180,8 @@ static __opal_attribute_noinline__ ssize_t mca_btl_xs_ring_ended(mca_btl_xs_ring
         xsock_map_consume(ring->map, rc);
         rc = xsock_map_peek_slow(ring->map, 1, &at);
     }
-    ring->head = ring->map->idx.cons;
+    /* Frames are aligned, but what a peer has published need not be. */
+    ring->head = mca_btl_xs_ring_align(ring->map->idx.cons);
     return 0 < rc || -EAGAIN == rc ? 0 : 0 == rc ? -EPIPE : rc;
 }
 

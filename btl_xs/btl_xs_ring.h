@@ -67,10 +67,16 @@ static inline void mca_btl_xs_ring_check(mca_btl_xs_ring_t *ring, bool checksum)
     ring->limit = checksum ? 0 : mca_btl_xs_ring_size(ring) - sizeof(mca_btl_xs_hdr_t) + 1;
 }
 
+/* Where a frame can begin. */
+static inline uint64_t mca_btl_xs_ring_align(uint64_t offset)
+{
+    return (offset + 7) & ~(uint64_t) 7;
+}
+
 /* Bytes that a frame takes in a ring. */
 static inline size_t mca_btl_xs_ring_need(size_t size)
 {
-    return (sizeof(mca_btl_xs_hdr_t) + size + 7) & ~(size_t) 7;
+    return mca_btl_xs_ring_align(sizeof(mca_btl_xs_hdr_t) + size);
 }
 
 /* Largest @size of a frame: with some of them under way, both sides always have work. */
