@@ -102,29 +102,37 @@ static bool receives(void)
     return true;
 }
 
-/* The ring is cut off behind a frame, or between a frame and its mark. */
+/*
+ * The ring is cut off: behind a frame, between a frame and its mark, or, as the kernel had no memory
+ * for a copy of it, within a frame.
+ */
 static void ends(void)
 {
-    const bool unmarked = 0 != take(1) % 2;
-    mca_btl_xs_hdr_t *last = NULL;
-    mca_btl_xs_hdr_t hdr;
-    uint64_t at;
+    const unsigned int how = take(1) % 3;
+    mca_btl_xs_hdr_t *last = NULL, hdr;
+    uint64_t at = MCA_BTL_XS_RING_OLDEST;
+    bool within = false;
     void *data;
 
-    if (unmarked && sent != received) {
-        at = MCA_BTL_XS_RING_OLDEST;
+    if (0 != how && sent != received) {
         while (mca_btl_xs_ring_left(&tx, &at, &last)) {
             continue;
         }
-        last->flags &= ~MCA_BTL_XS_FLAG_READY;
         sent--;
+        within = 2 == how;
+        if (within) {
+            tx_map.tx->prod -= 8;
+            memset((char *) last + mca_btl_xs_ring_need(last->size) - 8, 0, 8);
+        } else {
+            last->flags &= ~MCA_BTL_XS_FLAG_READY;
+        }
     }
     tx_map.tx->reason = XSOCK_REASON_SUSPEND;
     xsock_store_release(&tx_map.tx->state, XSOCK_TX_REVOKED);
-    while (receives()) {
-        continue;
+    while (sent != received) {
+        must(receives());
     }
-    must(-ENETRESET == mca_btl_xs_ring_peek(&rx, &hdr, &data));
+    must((within ? -EPIPE : -ENETRESET) == mca_btl_xs_ring_peek(&rx, &hdr, &data));
     ended++;
 }
 
