@@ -164,11 +164,13 @@ static void mca_btl_xs_receive_note(mca_btl_xs_endpoint_t *endpoint, const mca_b
  * Keeps what is on the ring and gives it up, if it has come to its end or the peer has
  * @replaced it: what it writes to one that is good must not be thrown away. A mapped ring
  * could do without, as the peer would send it again; what has been read out of one it
- * believes to be here.
+ * believes to be here. A peer that goes on writing does not have us keep more than a ring holds,
+ * which may have been read already, and as much again.
  */
 static void mca_btl_xs_receive_forget(mca_btl_xs_endpoint_t *endpoint, bool replaced)
 {
     mca_btl_xs_hdr_t hdr;
+    size_t kept = 0;
     void *data;
     int rc;
 
@@ -176,7 +178,8 @@ static void mca_btl_xs_receive_forget(mca_btl_xs_endpoint_t *endpoint, bool repl
     if (NULL == endpoint->rx_ring) {
         return;
     }
-    while ((rc = mca_btl_xs_ring_peek(endpoint->rx_ring, &hdr, &data)) > 0) {
+    while ((rc = mca_btl_xs_ring_peek(endpoint->rx_ring, &hdr, &data)) > 0
+           && kept < 2 * mca_btl_xs_ring_size(endpoint->rx_ring)) {
         if (hdr.number >= endpoint->rx_next) {
             mca_btl_xs_receive_keep(endpoint, &hdr, data);
         }
@@ -185,9 +188,10 @@ static void mca_btl_xs_receive_forget(mca_btl_xs_endpoint_t *endpoint, bool repl
             hdr.size += sizeof(mca_btl_xs_check_t);
         }
         mca_btl_xs_ring_consume(endpoint->rx_ring, hdr.size);
+        kept += mca_btl_xs_ring_need(hdr.size);
     }
-    if (replaced || 0 != rc) {
-        mca_btl_xs_receive_end(endpoint, rc);
+    if (replaced || 0 > rc) {
+        mca_btl_xs_receive_end(endpoint, 0 > rc ? rc : 0);
     }
 }
 
