@@ -13,7 +13,7 @@ OBJ_CLASS_INSTANCE(mca_btl_xs_early_t, opal_list_item_t, NULL, NULL);
 /* Without an answer the peer would keep more than this. */
 #define MCA_BTL_XS_SILENT_FRAGS 32
 
-/* Most fragments of one ring that are delivered before others have their turn. */
+/* Most fragments of one ring, and other things to be done, before others have their turn. */
 #define MCA_BTL_XS_TURN 64
 
 /* Does anybody want it? Frames of xs over TCP do not come inside of each other. */
@@ -364,9 +364,18 @@ static bool mca_btl_xs_receive_silent(mca_btl_xs_endpoint_t *endpoint)
            || endpoint->rx_silent_bytes > mca_btl_xs_component.window / 4;
 }
 
+/* Is there what nobody else would come back for, if there is no ring? */
+static bool mca_btl_xs_receive_due(mca_btl_xs_endpoint_t *endpoint)
+{
+    return endpoint->rx_offered
+           || (!opal_list_is_empty(&endpoint->rx_early)
+               && ((mca_btl_xs_early_t *) opal_list_get_first(&endpoint->rx_early))->hdr.number
+                      <= endpoint->rx_next);
+}
+
 int mca_btl_xs_receive_all(mca_btl_xs_endpoint_t *endpoint)
 {
-    int delivered = 0;
+    int delivered = 0, turns = 0;
     bool more = true, tell;
 
     OPAL_THREAD_LOCK(&endpoint->lock);
@@ -376,9 +385,8 @@ int mca_btl_xs_receive_all(mca_btl_xs_endpoint_t *endpoint)
     }
     endpoint->rx_busy = true;
     endpoint->rx_ring_early = false;
-    /* Nobody else would come back for early ones: there may be no ring any more. */
-    while (more
-           && (delivered < MCA_BTL_XS_TURN || !opal_list_is_empty(&endpoint->rx_early))) {
+    /* Also of what is not delivered, or a peer could keep us here. */
+    while (more && (turns++ < MCA_BTL_XS_TURN || mca_btl_xs_receive_due(endpoint))) {
         more = mca_btl_xs_receive_one(endpoint, &delivered);
     }
     endpoint->rx_busy = false;
