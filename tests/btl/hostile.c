@@ -413,7 +413,8 @@ static void *writes(void *unused)
 		mca_btl_xs_hdr_t hdr;
 		unsigned char data[40];
 	} *frames = (void *)(ring.pages + 2 * PAGE), frame = {
-		.hdr = { .size = sizeof(frame.data), .kind = MCA_BTL_XS_DATA } };
+		.hdr = { .size = sizeof(frame.data), .kind = MCA_BTL_XS_DATA,
+			 .flags = MCA_BTL_XS_FLAG_READY } };
 	const uint64_t room = ring.size / sizeof(frame);
 	static uint64_t later = FAR; /* rising, as all are kept in order */
 	uint64_t prod = 0;
