@@ -55,6 +55,7 @@ demo:
 	@tests/demo
 
 bench:
+	@tests/bench/here
 	@tests/bench/mpi
 	@tests/bench/raw
 

@@ -46,6 +46,14 @@ static inline const char *mca_btl_xs_compat_job_name(void)
     return opal_process_info.myprocid.nspace;
 }
 
+/* Is there such a job? For one that it does not know PMIx says what it knows of our own. */
+static inline bool mca_btl_xs_compat_job_known(opal_jobid_t jobid)
+{
+    pmix_nspace_t name;
+
+    return OPAL_SUCCESS == opal_pmix_convert_jobid(name, jobid);
+}
+
 /* Ends the whole job. */
 static inline void mca_btl_xs_compat_abort(const char *why)
 {
@@ -115,6 +123,11 @@ static inline uint32_t mca_btl_xs_compat_job_size(void)
 static inline const char *mca_btl_xs_compat_job_name(void)
 {
     return NULL == opal_pmix.get_nspace ? NULL : opal_pmix.get_nspace(OPAL_PROC_MY_NAME.jobid);
+}
+
+static inline bool mca_btl_xs_compat_job_known(opal_jobid_t jobid)
+{
+    return NULL == opal_pmix.get_nspace || NULL != opal_pmix.get_nspace(jobid);
 }
 
 static inline void mca_btl_xs_compat_abort(const char *why)

@@ -206,13 +206,15 @@ mca_btl_xs_endpoint_t *mca_btl_xs_endpoint_known(opal_process_name_t name)
     return endpoint;
 }
 
-/* Whoever asks Open MPI for a process of a name gets one made. Of other jobs we do not know. */
+/* Whoever asks Open MPI for a process of a name gets one made. Of how many another job has we do not know. */
 static bool mca_btl_xs_endpoint_exists(opal_process_name_t name)
 {
     uint32_t count = mca_btl_xs_compat_job_size();
 
-    return name.jobid != OPAL_PROC_MY_NAME.jobid
-           || (name.vpid != OPAL_PROC_MY_NAME.vpid && (0 == count || name.vpid < count));
+    if (name.jobid != OPAL_PROC_MY_NAME.jobid) {
+        return mca_btl_xs_compat_job_known(name.jobid);
+    }
+    return name.vpid != OPAL_PROC_MY_NAME.vpid && (0 == count || name.vpid < count);
 }
 
 mca_btl_xs_endpoint_t *mca_btl_xs_endpoint_find(opal_process_name_t name)

@@ -174,12 +174,25 @@ static void mca_btl_xs_progress_sockets(void)
     }
 }
 
+/* Is nobody else in mca_btl_xs_progress()? Then it is ours. */
+static inline bool mca_btl_xs_progress_enter(void)
+{
+    if (OPAL_LIKELY(!opal_using_threads())) {
+        /* The other way it waits until all stores have got to the cache, at each look. */
+        const bool busy = 0 != progress.busy;
+
+        progress.busy = 1;
+        return !busy;
+    }
+    return 0 == opal_atomic_swap_32(&progress.busy, 1);
+}
+
 int mca_btl_xs_progress(void)
 {
     int delivered;
 
     /* Others may do so when we are through, also those that we call. */
-    if (0 != opal_atomic_swap_32(&progress.busy, 1)) {
+    if (!mca_btl_xs_progress_enter()) {
         return 0;
     }
     progress.calls++;

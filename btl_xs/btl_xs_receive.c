@@ -13,7 +13,7 @@ OBJ_CLASS_INSTANCE(mca_btl_xs_early_t, opal_list_item_t, NULL, NULL);
 /* Without an answer the peer would keep more than this. */
 #define MCA_BTL_XS_SILENT_FRAGS 32
 
-/* Most fragments of one ring that are delivered before others have their turn. */
+/* Most fragments of one ring, and other things to be done, before others have their turn. */
 #define MCA_BTL_XS_TURN 64
 
 /* Does anybody want it? Frames of xs over TCP do not come inside of each other. */
@@ -164,11 +164,13 @@ static void mca_btl_xs_receive_note(mca_btl_xs_endpoint_t *endpoint, const mca_b
  * Keeps what is on the ring and gives it up, if it has come to its end or the peer has
  * @replaced it: what it writes to one that is good must not be thrown away. A mapped ring
  * could do without, as the peer would send it again; what has been read out of one it
- * believes to be here.
+ * believes to be here. A peer that goes on writing does not have us keep more than a ring holds,
+ * which may have been read already, and as much again.
  */
 static void mca_btl_xs_receive_forget(mca_btl_xs_endpoint_t *endpoint, bool replaced)
 {
     mca_btl_xs_hdr_t hdr;
+    size_t kept = 0;
     void *data;
     int rc;
 
@@ -176,7 +178,8 @@ static void mca_btl_xs_receive_forget(mca_btl_xs_endpoint_t *endpoint, bool repl
     if (NULL == endpoint->rx_ring) {
         return;
     }
-    while ((rc = mca_btl_xs_ring_peek(endpoint->rx_ring, &hdr, &data)) > 0) {
+    while ((rc = mca_btl_xs_ring_peek(endpoint->rx_ring, &hdr, &data)) > 0
+           && kept < 2 * mca_btl_xs_ring_size(endpoint->rx_ring)) {
         if (hdr.number >= endpoint->rx_next) {
             mca_btl_xs_receive_keep(endpoint, &hdr, data);
         }
@@ -185,9 +188,10 @@ static void mca_btl_xs_receive_forget(mca_btl_xs_endpoint_t *endpoint, bool repl
             hdr.size += sizeof(mca_btl_xs_check_t);
         }
         mca_btl_xs_ring_consume(endpoint->rx_ring, hdr.size);
+        kept += mca_btl_xs_ring_need(hdr.size);
     }
-    if (replaced || 0 != rc) {
-        mca_btl_xs_receive_end(endpoint, rc);
+    if (replaced || 0 > rc) {
+        mca_btl_xs_receive_end(endpoint, 0 > rc ? rc : 0);
     }
 }
 
@@ -211,8 +215,11 @@ static void mca_btl_xs_receive_watch(mca_btl_xs_endpoint_t *endpoint, bool more)
 {
     const struct timeval now = {0, 0};
 
-    if (NULL != endpoint->rx_ring && endpoint->rx_events && !endpoint->rx_ring_early
-        && (more || !endpoint->rx_watched)) {
+    if (NULL == endpoint->rx_ring || !endpoint->rx_events) {
+        return;
+    }
+    mca_btl_xs_ring_flush(endpoint->rx_ring);
+    if (!endpoint->rx_ring_early && (more || !endpoint->rx_watched)) {
         endpoint->rx_watched = true;
         opal_event_add(&endpoint->rx_event, more ? &now : NULL);
     }
@@ -361,9 +368,18 @@ static bool mca_btl_xs_receive_silent(mca_btl_xs_endpoint_t *endpoint)
            || endpoint->rx_silent_bytes > mca_btl_xs_component.window / 4;
 }
 
+/* Is there what nobody else would come back for, if there is no ring? */
+static bool mca_btl_xs_receive_due(mca_btl_xs_endpoint_t *endpoint)
+{
+    return endpoint->rx_offered
+           || (!opal_list_is_empty(&endpoint->rx_early)
+               && ((mca_btl_xs_early_t *) opal_list_get_first(&endpoint->rx_early))->hdr.number
+                      <= endpoint->rx_next);
+}
+
 int mca_btl_xs_receive_all(mca_btl_xs_endpoint_t *endpoint)
 {
-    int delivered = 0;
+    int delivered = 0, turns = 0;
     bool more = true, tell;
 
     OPAL_THREAD_LOCK(&endpoint->lock);
@@ -373,9 +389,8 @@ int mca_btl_xs_receive_all(mca_btl_xs_endpoint_t *endpoint)
     }
     endpoint->rx_busy = true;
     endpoint->rx_ring_early = false;
-    /* Nobody else would come back for early ones: there may be no ring any more. */
-    while (more
-           && (delivered < MCA_BTL_XS_TURN || !opal_list_is_empty(&endpoint->rx_early))) {
+    /* Also of what is not delivered, or a peer could keep us here. */
+    while (more && (turns++ < MCA_BTL_XS_TURN || mca_btl_xs_receive_due(endpoint))) {
         more = mca_btl_xs_receive_one(endpoint, &delivered);
     }
     endpoint->rx_busy = false;

@@ -74,15 +74,11 @@ void mca_btl_xs_ring_close(mca_btl_xs_ring_t *ring)
     if (NULL == ring) {
         return;
     }
+    mca_btl_xs_ring_flush(ring);
     xsock_map_close(ring->map);
     close(ring->fd);
     free(ring->bytes);
     free(ring);
-}
-
-static mca_btl_xs_hdr_t *mca_btl_xs_ring_at(mca_btl_xs_ring_t *ring, uint64_t offset)
-{
-    return (mca_btl_xs_hdr_t *) (ring->map->data + xsock_position(&ring->map->idx, offset));
 }
 
 static void mca_btl_xs_ring_move_tail(mca_btl_xs_ring_t *ring)
@@ -165,10 +161,74 @@ static ssize_t mca_btl_xs_ring_read(mca_btl_xs_ring_t *ring, size_t least, const
                                                        : rc;
 }
 
+/*
+ * The next frame of a mapped ring has not been marked as ready, though the ring may have come to its end.
+ * What is there without a mark then is not delivered: the transmitter knows that it was cut off.
+ * 0: not yet; 1: it has been marked meanwhile; or why none will come.
+ */
+static __opal_attribute_noinline__ ssize_t mca_btl_xs_ring_ended(mca_btl_xs_ring_t *ring)
+{
+    const void *at;
+    ssize_t rc;
+
+    if (!mca_btl_xs_ring_quiet(ring)) {
+        return 1;
+    }
+    mca_btl_xs_ring_flush(ring);
+    rc = xsock_map_peek_slow(ring->map, 1, &at);
+    if (rc > 0) {
+        xsock_map_consume(ring->map, rc);
+        rc = xsock_map_peek_slow(ring->map, 1, &at);
+    }
+    /* Frames are aligned, but what a peer has published need not be. */
+    ring->head = mca_btl_xs_ring_align(ring->map->idx.cons);
+    return 0 < rc || -EAGAIN == rc ? 0 : 0 == rc ? -EPIPE : rc;
+}
+
+/* Will nothing new come on a mapped ring? */
+static inline bool mca_btl_xs_ring_closed(const mca_btl_xs_ring_t *ring)
+{
+    return 0 != (xsock_load_acquire(&ring->map->tx->state)
+                 & (XSOCK_TX_FIN | XSOCK_TX_CLOSED | XSOCK_TX_REVOKED));
+}
+
+/* Is the next frame of a mapped ring there? 1, 0, or why none will come. */
+static inline ssize_t mca_btl_xs_ring_ready(mca_btl_xs_ring_t *ring)
+{
+    /* Acquire: what was written before the mark. */
+    if (OPAL_LIKELY(xsock_load_acquire(&mca_btl_xs_ring_at(ring, ring->head)->flags)
+                    & MCA_BTL_XS_FLAG_READY)) {
+        return 1;
+    }
+    /* Not the index: the transmitter would wait for its line the next time. */
+    if (OPAL_LIKELY(0 == ring->map->error && !mca_btl_xs_ring_closed(ring))) {
+        return 0;
+    }
+    return mca_btl_xs_ring_ended(ring);
+}
+
+/* How many bytes can be looked at; @least or more, or no frame is there, or it is cut short. */
 static inline ssize_t mca_btl_xs_ring_bytes(mca_btl_xs_ring_t *ring, size_t least, const void **at)
 {
-    return NULL != ring->map ? xsock_map_peek(ring->map, least, at)
-                             : mca_btl_xs_ring_read(ring, least, at);
+    const struct xsock_map *map = ring->map;
+    uint64_t there;
+    ssize_t rc;
+
+    if (OPAL_UNLIKELY(NULL == map)) {
+        return mca_btl_xs_ring_read(ring, least, at);
+    }
+    rc = mca_btl_xs_ring_ready(ring);
+    if (rc <= 0) {
+        return 0 == rc ? -EAGAIN : rc;
+    }
+    *at = mca_btl_xs_ring_at(ring, ring->head);
+    if (OPAL_LIKELY(!mca_btl_xs_ring_closed(ring))) {
+        /* A frame is ready as a whole, and its size is compared with the ring's. */
+        return (ssize_t) map->idx.size;
+    }
+    /* These may be copies, which end early if the kernel had no memory. */
+    there = xsock_load_acquire(&map->tx->prod) - ring->head;
+    return there <= map->idx.size ? (ssize_t) there : 0;
 }
 
 /* There are less bytes than a frame needs: not yet, or why it will not come. */
@@ -231,6 +291,7 @@ int mca_btl_xs_ring_peek(mca_btl_xs_ring_t *ring, mca_btl_xs_hdr_t *hdr, void **
     }
     /* Once: the peer's domain could change it under our eyes. */
     memcpy(hdr, at, sizeof(*hdr));
+    hdr->flags &= ~MCA_BTL_XS_FLAG_READY;
     if (hdr->size >= ring->limit || MCA_BTL_XS_DATA != hdr->kind) {
         return mca_btl_xs_ring_peek_checked(ring, hdr, data);
     }
@@ -246,11 +307,34 @@ int mca_btl_xs_ring_peek(mca_btl_xs_ring_t *ring, mca_btl_xs_hdr_t *hdr, void **
     return 1;
 }
 
+void mca_btl_xs_ring_flush(mca_btl_xs_ring_t *ring)
+{
+    const void *at;
+    ssize_t rc;
+    size_t n;
+
+    if (NULL == ring->map || XSOCK_ROLE_RX != ring->map->role
+        || 0 == (n = ring->head - ring->map->idx.cons)) {
+        return;
+    }
+    /* A transmitter that marks what it has not published may wait until it does. */
+    rc = xsock_map_peek(ring->map, n, &at);
+    if (rc > 0) {
+        xsock_map_consume(ring->map, rc < (ssize_t) n ? (size_t) rc : n);
+    }
+}
+
 void mca_btl_xs_ring_consume(mca_btl_xs_ring_t *ring, size_t size)
 {
-    if (NULL != ring->map) {
-        xsock_map_consume(ring->map, mca_btl_xs_ring_need(size));
-    } else {
-        ring->begin += mca_btl_xs_ring_need(size);
+    size_t need = mca_btl_xs_ring_need(size);
+
+    if (OPAL_UNLIKELY(NULL == ring->map)) {
+        ring->begin += need;
+        return;
+    }
+    ring->head += need;
+    /* Each time would be a line that goes to and fro, and a barrier before the answer. */
+    if (OPAL_UNLIKELY(ring->head - ring->map->idx.cons > ring->map->idx.size / 8)) {
+        mca_btl_xs_ring_flush(ring);
     }
 }

@@ -22,6 +22,8 @@ struct mca_btl_xs_ring_t {
     size_t limit;          /**< receiver: from this size on none is taken as it is */
     uint64_t tail;         /**< transmitter: offset of a frame not after the oldest that the
                                 peer may still need */
+    uint64_t head;         /**< receiver: offset of the next frame; the transmitter may believe
+                                that we are not there yet */
     /* receiver without mapping: bytes that have been read and not consumed */
     unsigned char *bytes;
     size_t size;
@@ -36,11 +38,17 @@ static inline bool mca_btl_xs_ring_mapped(const mca_btl_xs_ring_t *ring)
     return NULL != ring->map;
 }
 
+/* The frame that begins at this offset. */
+static inline mca_btl_xs_hdr_t *mca_btl_xs_ring_at(const mca_btl_xs_ring_t *ring, uint64_t offset)
+{
+    return (mca_btl_xs_hdr_t *) (ring->map->data + xsock_position(&ring->map->idx, offset));
+}
+
 /* Receiver: is it certain that nothing new is there? */
 static inline bool mca_btl_xs_ring_quiet(const mca_btl_xs_ring_t *ring)
 {
-    return NULL != ring->map && 0 == xsock_used(&ring->map->idx)
-           && xsock_load(&ring->map->tx->prod) == ring->map->idx.prod;
+    return NULL != ring->map
+           && !(xsock_load(&mca_btl_xs_ring_at(ring, ring->head)->flags) & MCA_BTL_XS_FLAG_READY);
 }
 
 /* Bytes that it has. */
@@ -59,10 +67,16 @@ static inline void mca_btl_xs_ring_check(mca_btl_xs_ring_t *ring, bool checksum)
     ring->limit = checksum ? 0 : mca_btl_xs_ring_size(ring) - sizeof(mca_btl_xs_hdr_t) + 1;
 }
 
+/* Where a frame can begin. */
+static inline uint64_t mca_btl_xs_ring_align(uint64_t offset)
+{
+    return (offset + 7) & ~(uint64_t) 7;
+}
+
 /* Bytes that a frame takes in a ring. */
 static inline size_t mca_btl_xs_ring_need(size_t size)
 {
-    return (sizeof(mca_btl_xs_hdr_t) + size + 7) & ~(size_t) 7;
+    return mca_btl_xs_ring_align(sizeof(mca_btl_xs_hdr_t) + size);
 }
 
 /* Largest @size of a frame: with some of them under way, both sides always have work. */
@@ -91,11 +105,11 @@ void mca_btl_xs_ring_close(mca_btl_xs_ring_t *ring);
 int mca_btl_xs_ring_reserve_slow(mca_btl_xs_ring_t *ring, size_t need);
 
 /*
- * Transmitter: room for a frame; 0, -EAGAIN, or why the ring has come to its end.
+ * Transmitter: room for a frame, and the head of the next one; 0, -EAGAIN, or why the ring has come to its end.
  */
 static inline int mca_btl_xs_ring_reserve(mca_btl_xs_ring_t *ring, size_t size, void **at)
 {
-    size_t need = mca_btl_xs_ring_need(size);
+    size_t need = mca_btl_xs_ring_need(size) + sizeof(mca_btl_xs_hdr_t);
     struct xsock_map *map = ring->map;
     ssize_t room = xsock_map_reserve(map, need, at);
 
@@ -111,7 +125,11 @@ static inline int mca_btl_xs_ring_reserve(mca_btl_xs_ring_t *ring, size_t size, 
 /* Transmitter: sends what has been written at the place that was reserved. */
 static inline void mca_btl_xs_ring_commit(mca_btl_xs_ring_t *ring, size_t size)
 {
-    xsock_map_commit(ring->map, mca_btl_xs_ring_need(size));
+    size_t need = mca_btl_xs_ring_need(size);
+    mca_btl_xs_hdr_t *hdr = mca_btl_xs_ring_at(ring, ring->map->idx.prod);
+
+    xsock_store(&((mca_btl_xs_hdr_t *) ((char *) hdr + need))->flags, 0);
+    xsock_map_commit_marked(ring->map, need, &hdr->flags, hdr->flags | MCA_BTL_XS_FLAG_READY);
 }
 
 /*
@@ -142,6 +160,12 @@ bool mca_btl_xs_ring_left(mca_btl_xs_ring_t *ring, uint64_t *at, mca_btl_xs_hdr_
 #define MCA_BTL_XS_RING_CHECKED 2
 int mca_btl_xs_ring_peek(mca_btl_xs_ring_t *ring, mca_btl_xs_hdr_t *hdr, void **data);
 void mca_btl_xs_ring_consume(mca_btl_xs_ring_t *ring, size_t size);
+
+/*
+ * Receiver: tells the transmitter how far it has got, which else is told now and then only. Before
+ * the kernel is asked whether there is more.
+ */
+void mca_btl_xs_ring_flush(mca_btl_xs_ring_t *ring);
 
 END_C_DECLS
 

@@ -275,6 +275,7 @@ static void mca_btl_xs_send_resync(mca_btl_xs_endpoint_t *endpoint)
         }
         frag->endpoint = endpoint;
         frag->frame.hdr = *hdr;
+        frag->frame.hdr.flags &= ~MCA_BTL_XS_FLAG_READY;
         memcpy(mca_btl_xs_frag_data(frag), hdr + 1, hdr->size);
         opal_list_append(&left, (opal_list_item_t *) frag);
     }
@@ -287,6 +288,11 @@ static void mca_btl_xs_send_resync(mca_btl_xs_endpoint_t *endpoint)
         endpoint->tx_resync_end = frag->frame.hdr.number + 1;
     }
     while (NULL != (frag = (mca_btl_xs_frag_t *) opal_list_remove_first(&left))) {
+        if (OPAL_UNLIKELY(frag->frame.hdr.number < endpoint->tx_covered)) {
+            /* Meanwhile, by another thread: nobody would take it out of tx_retained. */
+            mca_btl_xs_frag_return(frag);
+            continue;
+        }
         endpoint->counters.resent++;
         mca_btl_xs_send_hold(endpoint, frag);
         mca_btl_xs_send_keep(endpoint, frag);

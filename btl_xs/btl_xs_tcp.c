@@ -275,13 +275,21 @@ static MCA_BTL_XS_RECEIVE_CALLBACK(mca_btl_xs_tcp_arrived_checked_damaged, recei
     MCA_BTL_XS_TCP_HAND_ON(mca_btl_xs_tcp_arrived_checked);
 }
 
-/* What no peer will send nobody waits for. */
+/* Nobody sends that to a process without checksums: it says so before. */
+static MCA_BTL_XS_RECEIVE_CALLBACK(mca_btl_xs_tcp_arrived_unasked, received)
+{
+    MCA_BTL_XS_VERBOSE(0, "a frame with a checksum has been dropped");
+}
+
+/* tcp calls whatever there is for a tag, also if there is nothing. */
 static void mca_btl_xs_tcp_listen(void)
 {
     const bool damage = 0 != mca_btl_xs_component.debug_corrupt_tcp;
 
     mca_btl_base_active_message_trigger[MCA_BTL_XS_TCP_TAG].cbfunc
         = damage ? mca_btl_xs_tcp_arrived_damaged : mca_btl_xs_tcp_arrived;
+    mca_btl_base_active_message_trigger[MCA_BTL_XS_TCP_CHECKED_TAG].cbfunc
+        = mca_btl_xs_tcp_arrived_unasked;
     if (mca_btl_xs_component.checksum) {
         mca_btl_base_active_message_trigger[MCA_BTL_XS_TCP_CHECKED_TAG].cbfunc
             = damage ? mca_btl_xs_tcp_arrived_checked_damaged : mca_btl_xs_tcp_arrived_checked;

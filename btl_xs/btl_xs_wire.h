@@ -10,7 +10,7 @@
 
 #include <xensocket.h>
 
-#define MCA_BTL_XS_WIRE_VERSION 4
+#define MCA_BTL_XS_WIRE_VERSION 5
 
 /* Tag of all that xs sends through the wrapped tcp component; used by nobody else. */
 #define MCA_BTL_XS_TCP_TAG (MCA_BTL_TAG_BTL + 0x1c)
@@ -42,6 +42,13 @@ enum mca_btl_xs_kind_t {
 /* Flag of a DATA frame: the sender waits for this fragment to be covered. */
 #define MCA_BTL_XS_FLAG_WAITING 0x1
 
+/*
+ * Flag of any frame on a ring, set last: it is there as a whole. Who can look at the ring without a
+ * system call waits for this, not for the ring's index: so a frame, if it is small, and the news of
+ * it are one cache line. The flags where the next frame will begin are 0 until then.
+ */
+#define MCA_BTL_XS_FLAG_READY 0x8000
+
 /**
  * Head of a frame. On a ring, frames follow each other on 8-byte boundaries.
  */
@@ -51,7 +58,7 @@ struct mca_btl_xs_hdr_t {
     uint32_t size;    /**< bytes that follow */
     uint8_t kind;     /**< mca_btl_xs_kind_t */
     uint8_t tag;      /**< DATA: tag of the layer above */
-    uint16_t flags;   /**< DATA: MCA_BTL_XS_FLAG_* */
+    uint16_t flags;   /**< MCA_BTL_XS_FLAG_* */
 };
 typedef struct mca_btl_xs_hdr_t mca_btl_xs_hdr_t;
 

@@ -85,7 +85,7 @@ static void xsock_announce_leaving(struct xsock_ring *ring)
 {
 	ring->own_state |= XSOCK_RX_LEAVING;
 	xsock_store(&ring->rx->state, ring->own_state);
-	/* Pairs with the barrier in xsock_tx_publish(). */
+	/* Pairs with the barrier in xsock_tx_wanted(). */
 	xsock_full_barrier();
 }
 

@@ -132,23 +132,36 @@ static inline bool xsock_rx_look(struct xsock_idx *i, const struct xsock_tx_page
 }
 
 /*
- * Transmitter: @n bytes have been written after @i->prod, n <= free. Publishes
- * them. True: the receiver sleeps and has to be sent an event.
+ * Transmitter: @n bytes have been written after @i->prod, n <= free. Publishes them, and
+ * returns where they begin. xsock_tx_wanted() has to follow.
  */
-static inline bool xsock_tx_publish(struct xsock_idx *i, struct xsock_tx_page *tx,
-				    const struct xsock_rx_page *rx, __u64 n)
+static inline __u64 xsock_tx_store(struct xsock_idx *i, struct xsock_tx_page *tx, __u64 n)
 {
 	__u64 old = i->prod;
 
 	i->prod = old + n;
 	/* Release: the data is there before the index says so. */
 	xsock_store_release(&tx->prod, i->prod);
+	return old;
+}
+
+/* True: the receiver sleeps and has to be sent an event for what was published from @old on. */
+static inline bool xsock_tx_wanted(const struct xsock_idx *i, const struct xsock_rx_page *rx,
+				   __u64 old)
+{
 	/*
 	 * Pairs with the barrier in xsock_rx_arm(): either the receiver sees the
 	 * new index before it sleeps, or we see what it sleeps for.
 	 */
 	xsock_full_barrier();
 	return xsock_crossed(old, i->prod, xsock_load(&rx->wake_at));
+}
+
+/* Both. */
+static inline bool xsock_tx_publish(struct xsock_idx *i, struct xsock_tx_page *tx,
+				    const struct xsock_rx_page *rx, __u64 n)
+{
+	return xsock_tx_wanted(i, rx, xsock_tx_store(i, tx, n));
 }
 
 /*
@@ -189,7 +202,7 @@ static inline void xsock_rx_arm(const struct xsock_idx *i, struct xsock_rx_page 
 
 	xsock_store(&rx->wake_at,
 		    xsock_wake_min(i->prod, xsock_load(&rx->wake_at), want));
-	/* Pairs with the barrier in xsock_tx_publish(). */
+	/* Pairs with the barrier in xsock_tx_wanted(). */
 	xsock_full_barrier();
 }
 

@@ -77,7 +77,8 @@ ratios()
 # draw. Bars reach from the least to the greatest.
 plot()
 {
-	local csv=$1 test=$2 title=$3 file=build/bench/$4 note=$5 name terminal lines=
+	# gnuplot has a use for "@".
+	local csv=$1 test=$2 title=$3 file=build/bench/$4 note=${5//@/at} name terminal lines=
 	shift 5
 	medians "$csv" "$test" > "$TOP/$file.dat"
 	for name in "$@"; do

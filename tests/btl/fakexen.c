@@ -52,7 +52,8 @@
 
 #include <xensocket.h>
 
-#define PAGE ((size_t)XSOCK_PAGE_SIZE)
+#include "fakexen.h"
+
 #define RINGS 256
 #define PORTS 4096
 #define FAMILY 19
@@ -60,15 +61,7 @@
 #define STRING_OF(text) #text
 #define STRING(text) STRING_OF(text)
 
-/* The page behind the data pages, which a mapping does not show, as it does not the next one. */
-struct secret {
-	uint8_t cookie[XSOCK_COOKIE_SIZE];
-	uint64_t size;
-	uint16_t domid, peer;
-	int taken;
-};
-
-/* Behind that one: what the transmitter exposes. */
+/* Behind what only kernels know: what the transmitter exposes. */
 struct regions {
 	pid_t pid;
 	uint32_t busy;
@@ -137,11 +130,6 @@ static bool chance(int percent)
 	return percent && rand_r(&seed) % 100 < percent;
 }
 
-static uint16_t own_domid(void)
-{
-	return (uint16_t)(1 + getpid() % 32000);
-}
-
 static struct xsock_rx_page *rx_page(struct ring *r)
 {
 	return (struct xsock_rx_page *)r->pages;
@@ -150,11 +138,6 @@ static struct xsock_rx_page *rx_page(struct ring *r)
 static struct xsock_tx_page *tx_page(struct ring *r)
 {
 	return (struct xsock_tx_page *)(r->pages + PAGE);
-}
-
-static size_t file_length(size_t size)
-{
-	return size + 4 * PAGE;
 }
 
 static struct secret *secret(struct ring *r)

@@ -351,7 +351,7 @@ static void listen_for_tools(void)
 static opal_proc_t *proc_for_name(opal_process_name_t name)
 {
 #if OPAL_MAJOR_VERSION >= 5
-    must(JOB != name.jobid || (0 != name.vpid && SIZE > name.vpid));
+    must(JOB == name.jobid && 0 != name.vpid && SIZE > name.vpid);
 #endif
     return NULL;
 }
@@ -365,6 +365,8 @@ static void prepare(void)
     name->vpid = 0;
 #if OPAL_MAJOR_VERSION >= 5
     opal_process_info.num_procs = SIZE;
+    /* Of jobs none is known to it. */
+    opal_pmix_setup_nspace_tracker();
     /* Or it would not connect any more. */
     opal_initialized = 1;
 #endif
