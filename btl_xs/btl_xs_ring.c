@@ -333,7 +333,7 @@ void mca_btl_xs_ring_consume(mca_btl_xs_ring_t *ring, size_t size)
         return;
     }
     ring->head += need;
-    /* Each time would be a line that goes to and fro, and a barrier before the answer. */
+    /* Each time would be a line that goes back and forth, and a barrier before the answer. */
     if (OPAL_UNLIKELY(ring->head - ring->map->idx.cons > ring->map->idx.size / 8)) {
         mca_btl_xs_ring_flush(ring);
     }
