@@ -64,8 +64,9 @@ static void a_alignments(void)
 		for (size_t o = 0; o < OFFSETS; o++) {
 			fill(from + offsets[o], lengths[l], l * 1000 + o);
 			same(expose(fd, from + offsets[o], lengths[l], &handle), 0);
-			sync_ends();
+			/* Before: with the last one B closes its end. */
 			same(locked(fd), 1);
+			sync_ends();
 			same(xsock_conceal(fd, &handle), 0);
 			same(locked(fd), 0);
 		}
@@ -467,8 +468,10 @@ static void a_killed_region(void)
 		from = memory(MIDDLE);
 		fill(from, MIDDLE, 99);
 		same(expose(fd, from, MIDDLE, &handle), 0);
-		pause();
+		raise(SIGSTOP);
+		_exit(1);
 	}
+	check(waitpid(child, &status, WUNTRACED) == child);
 	close(fd);
 	sync_ends();
 	usleep(100000);
