@@ -119,10 +119,11 @@ static void ends(void)
             continue;
         }
         sent--;
-        within = 2 == how;
-        if (within) {
+        if (2 == how) {
             tx_map.tx->prod -= 8;
             memset((char *) last + mca_btl_xs_ring_need(last->size) - 8, 0, 8);
+            /* That was all of the head's end if there is no data. */
+            within = 0 != last->flags;
         } else {
             last->flags &= ~MCA_BTL_XS_FLAG_READY;
         }
