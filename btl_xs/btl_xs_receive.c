@@ -185,7 +185,6 @@ static void mca_btl_xs_receive_forget(mca_btl_xs_endpoint_t *endpoint, bool repl
         }
         if (MCA_BTL_XS_RING_CHECKED == rc) {
             mca_btl_xs_receive_note(endpoint, &hdr);
-            hdr.size += sizeof(mca_btl_xs_check_t);
         }
         mca_btl_xs_ring_consume(endpoint->rx_ring, hdr.size);
         kept += mca_btl_xs_ring_need(hdr.size);
@@ -266,10 +265,10 @@ static void mca_btl_xs_receive_offer(mca_btl_xs_endpoint_t *endpoint)
     OPAL_THREAD_LOCK(&endpoint->lock);
 }
 
-/* What is next on the ring, and @more beside its data. As mca_btl_xs_receive_one(). */
+/* What is next on the ring. As mca_btl_xs_receive_one(). */
 static inline __opal_attribute_always_inline__ bool
 mca_btl_xs_receive_next(mca_btl_xs_endpoint_t *endpoint, const mca_btl_xs_hdr_t *hdr, void *data,
-                        size_t more, int *delivered)
+                        int *delivered)
 {
     if (OPAL_UNLIKELY(hdr->number > endpoint->rx_next)) {
         /* Its turn comes when TCP has brought what is missing. */
@@ -290,7 +289,7 @@ mca_btl_xs_receive_next(mca_btl_xs_endpoint_t *endpoint, const mca_btl_xs_hdr_t 
     } else {
         endpoint->counters.duplicates++;
     }
-    mca_btl_xs_ring_consume(endpoint->rx_ring, hdr->size + more);
+    mca_btl_xs_ring_consume(endpoint->rx_ring, hdr->size);
     return true;
 }
 
@@ -313,7 +312,7 @@ mca_btl_xs_receive_odd(mca_btl_xs_endpoint_t *endpoint, int rc, const mca_btl_xs
     if (hdr->number <= endpoint->rx_next) {
         mca_btl_xs_receive_note(endpoint, hdr);
     }
-    done = mca_btl_xs_receive_next(endpoint, hdr, data, sizeof(mca_btl_xs_check_t), &delivered);
+    done = mca_btl_xs_receive_next(endpoint, hdr, data, &delivered);
     return done + delivered;
 }
 
@@ -348,7 +347,7 @@ static bool mca_btl_xs_receive_one(mca_btl_xs_endpoint_t *endpoint, int *deliver
     }
     rc = mca_btl_xs_ring_peek(endpoint->rx_ring, &hdr, &data);
     if (OPAL_LIKELY(1 == rc)) {
-        return mca_btl_xs_receive_next(endpoint, &hdr, data, 0, delivered);
+        return mca_btl_xs_receive_next(endpoint, &hdr, data, delivered);
     }
     if (OPAL_LIKELY(0 == rc)) {
         return false;

@@ -244,24 +244,23 @@ static int mca_btl_xs_ring_short(ssize_t rc)
 static __opal_attribute_noinline__ int
 mca_btl_xs_ring_peek_checked(mca_btl_xs_ring_t *ring, mca_btl_xs_hdr_t *hdr, void **data)
 {
-    const size_t heads = sizeof(*hdr) + sizeof(mca_btl_xs_check_t);
-    mca_btl_xs_check_t check;
+    mca_btl_xs_ring_hdr_t frame;
     const void *at;
     ssize_t rc, need;
 
     if (!ring->checked) {
         return -EPROTO;
     }
-    rc = mca_btl_xs_ring_bytes(ring, heads, &at);
-    if (rc < (ssize_t) heads) {
+    rc = mca_btl_xs_ring_bytes(ring, sizeof(frame), &at);
+    if (rc < (ssize_t) sizeof(frame)) {
         return mca_btl_xs_ring_short(rc);
     }
-    memcpy(&check, (const char *) at + sizeof(*hdr), sizeof(check));
-    if (check.head != mca_btl_xs_crc(0, hdr, sizeof(*hdr))) {
+    memcpy(&frame, at, sizeof(frame));
+    if (frame.check.head != mca_btl_xs_crc(0, hdr, sizeof(*hdr))) {
         return -EBADMSG;
     }
-    if (MCA_BTL_XS_CHECKED != hdr->kind || hdr->size < sizeof(check)
-        || hdr->size > mca_btl_xs_ring_size(ring) - sizeof(*hdr)) {
+    if (MCA_BTL_XS_CHECKED != hdr->kind
+        || hdr->size > mca_btl_xs_ring_size(ring) - sizeof(frame)) {
         return -EPROTO;
     }
     need = mca_btl_xs_ring_need(hdr->size);
@@ -269,11 +268,11 @@ mca_btl_xs_ring_peek_checked(mca_btl_xs_ring_t *ring, mca_btl_xs_hdr_t *hdr, voi
     if (rc < need) {
         return mca_btl_xs_ring_short(rc);
     }
-    hdr->size -= sizeof(check);
     hdr->kind = MCA_BTL_XS_DATA;
-    *data = (char *) at + heads;
-    return check.all == mca_btl_xs_crc(check.head, *data, hdr->size) ? MCA_BTL_XS_RING_CHECKED
-                                                                    : -EBADMSG;
+    *data = (char *) at + sizeof(frame);
+    return frame.check.all == mca_btl_xs_crc(frame.check.head, *data, hdr->size)
+               ? MCA_BTL_XS_RING_CHECKED
+               : -EBADMSG;
 }
 
 int mca_btl_xs_ring_peek(mca_btl_xs_ring_t *ring, mca_btl_xs_hdr_t *hdr, void **data)
@@ -303,7 +302,7 @@ int mca_btl_xs_ring_peek(mca_btl_xs_ring_t *ring, mca_btl_xs_hdr_t *hdr, void **
     if (OPAL_UNLIKELY(rc < need)) {
         return mca_btl_xs_ring_short(rc);
     }
-    *data = (unsigned char *) at + sizeof(*hdr);
+    *data = (unsigned char *) at + sizeof(mca_btl_xs_ring_hdr_t);
     return 1;
 }
 

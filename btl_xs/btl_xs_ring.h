@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * One end of a ring, as a queue of frames. A frame is an mca_btl_xs_hdr_t and its data,
- * and begins on an 8-byte boundary of the stream. libxensocket does the rest.
+ * One end of a ring, as a queue of frames. A frame is an mca_btl_xs_ring_hdr_t and its data.
+ * libxensocket does the rest.
  */
 #ifndef MCA_BTL_XS_RING_H
 #define MCA_BTL_XS_RING_H
@@ -44,6 +44,12 @@ static inline mca_btl_xs_hdr_t *mca_btl_xs_ring_at(const mca_btl_xs_ring_t *ring
     return (mca_btl_xs_hdr_t *) (ring->map->data + xsock_position(&ring->map->idx, offset));
 }
 
+/* The data of a frame. */
+static inline void *mca_btl_xs_ring_data(mca_btl_xs_hdr_t *hdr)
+{
+    return (mca_btl_xs_ring_hdr_t *) hdr + 1;
+}
+
 /* Receiver: is it certain that nothing new is there? */
 static inline bool mca_btl_xs_ring_quiet(const mca_btl_xs_ring_t *ring)
 {
@@ -64,25 +70,29 @@ static inline size_t mca_btl_xs_ring_size(const mca_btl_xs_ring_t *ring)
 static inline void mca_btl_xs_ring_check(mca_btl_xs_ring_t *ring, bool checksum)
 {
     ring->checked = checksum;
-    ring->limit = checksum ? 0 : mca_btl_xs_ring_size(ring) - sizeof(mca_btl_xs_hdr_t) + 1;
+    ring->limit = checksum ? 0 : mca_btl_xs_ring_size(ring) - sizeof(mca_btl_xs_ring_hdr_t) + 1;
 }
 
 /* Where a frame can begin. */
 static inline uint64_t mca_btl_xs_ring_align(uint64_t offset)
 {
-    return (offset + 7) & ~(uint64_t) 7;
+    return (offset + MCA_BTL_XS_RING_ALIGN - 1) & ~(uint64_t) (MCA_BTL_XS_RING_ALIGN - 1);
 }
 
 /* Bytes that a frame takes in a ring. */
 static inline size_t mca_btl_xs_ring_need(size_t size)
 {
-    return mca_btl_xs_ring_align(sizeof(mca_btl_xs_hdr_t) + size);
+    return mca_btl_xs_ring_align(sizeof(mca_btl_xs_ring_hdr_t) + size);
 }
 
-/* Largest @size of a frame: with some of them under way, both sides always have work. */
+/*
+ * Largest @size of a frame: there is room for four of them, and for the head that follows, so that
+ * both sides always have work.
+ */
 static inline size_t mca_btl_xs_ring_most(size_t ring_size)
 {
-    return ring_size / 4 - sizeof(mca_btl_xs_hdr_t);
+    return mca_btl_xs_ring_align(ring_size / 4) - MCA_BTL_XS_RING_ALIGN
+           - sizeof(mca_btl_xs_ring_hdr_t);
 }
 
 /*
@@ -154,8 +164,7 @@ bool mca_btl_xs_ring_left(mca_btl_xs_ring_t *ring, uint64_t *at, mca_btl_xs_hdr_
 /*
  * Receiver: the next frame. 1, with a copy of its head, and its data, which stay where
  * they are until mca_btl_xs_ring_consume(); 0: not yet; or why none will come.
- * MCA_BTL_XS_RING_CHECKED: as 1, with a checksum, which is right, and counts in what is consumed
- * but not in the head. -EBADMSG: it is wrong.
+ * MCA_BTL_XS_RING_CHECKED: as 1, with a checksum, which is right. -EBADMSG: it is wrong.
  */
 #define MCA_BTL_XS_RING_CHECKED 2
 int mca_btl_xs_ring_peek(mca_btl_xs_ring_t *ring, mca_btl_xs_hdr_t *hdr, void **data);

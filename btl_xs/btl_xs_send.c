@@ -30,11 +30,11 @@ static bool mca_btl_xs_send_by_ring(mca_btl_xs_endpoint_t *endpoint, size_t size
            || mca_btl_xs_send_flipped(endpoint);
 }
 
-/* A fragment of @size bytes, and @more beside its data, has been written to the ring. */
+/* A fragment of @size bytes has been written to the ring. */
 static inline __opal_attribute_always_inline__ void
-mca_btl_xs_send_written(mca_btl_xs_endpoint_t *endpoint, size_t size, size_t more)
+mca_btl_xs_send_written(mca_btl_xs_endpoint_t *endpoint, size_t size)
 {
-    mca_btl_xs_ring_commit(endpoint->tx_ring, size + more);
+    mca_btl_xs_ring_commit(endpoint->tx_ring, size);
     endpoint->idle = 0;
     endpoint->counters.xs_frags++;
     endpoint->counters.xs_bytes += size;
@@ -49,7 +49,7 @@ mca_btl_xs_send_written(mca_btl_xs_endpoint_t *endpoint, size_t size, size_t mor
     }
 }
 
-/* The next fragment is on the ring, except its data, at @hdr + 1. */
+/* The next fragment is on the ring, except its head, which is at @hdr. */
 static void mca_btl_xs_send_commit(mca_btl_xs_endpoint_t *endpoint, mca_btl_xs_hdr_t *hdr,
                                    size_t size, mca_btl_base_tag_t tag)
 {
@@ -58,19 +58,16 @@ static void mca_btl_xs_send_commit(mca_btl_xs_endpoint_t *endpoint, mca_btl_xs_h
                               .size = size,
                               .kind = MCA_BTL_XS_DATA,
                               .tag = tag};
-    mca_btl_xs_send_written(endpoint, size, 0);
+    mca_btl_xs_send_written(endpoint, size);
 }
 
-/*
- * The data of a fragment, @size bytes, to the ring, @more bytes behind its head. 0, or -EAGAIN, or the
- * ring has come to its end.
- */
+/* The data of a fragment, @size bytes, to the ring. 0, or -EAGAIN, or the ring has come to its end. */
 static inline __opal_attribute_always_inline__ int
 mca_btl_xs_send_write(mca_btl_xs_endpoint_t *endpoint, mca_btl_xs_frag_t *frag, size_t size,
-                      size_t more, mca_btl_xs_hdr_t **head)
+                      mca_btl_xs_hdr_t **head)
 {
     void *at;
-    int rc = mca_btl_xs_ring_reserve(endpoint->tx_ring, size + more, &at);
+    int rc = mca_btl_xs_ring_reserve(endpoint->tx_ring, size, &at);
 
     if (OPAL_UNLIKELY(0 != rc)) {
         if (-EAGAIN != rc) {
@@ -81,7 +78,7 @@ mca_btl_xs_send_write(mca_btl_xs_endpoint_t *endpoint, mca_btl_xs_frag_t *frag, 
         return rc;
     }
     *head = at;
-    at = (char *) (*head + 1) + more;
+    at = mca_btl_xs_ring_data(*head);
     memcpy(at, frag->segments[0].seg_addr.pval, frag->segments[0].seg_len);
     if (mca_btl_xs_frag_in_place(frag)) {
         memcpy((char *) at + frag->segments[0].seg_len, frag->segments[1].seg_addr.pval,
@@ -95,7 +92,7 @@ static int mca_btl_xs_send_to_ring(mca_btl_xs_endpoint_t *endpoint, mca_btl_xs_f
 {
     size_t size = mca_btl_xs_frag_size(frag);
     mca_btl_xs_hdr_t *hdr;
-    int rc = mca_btl_xs_send_write(endpoint, frag, size, 0, &hdr);
+    int rc = mca_btl_xs_send_write(endpoint, frag, size, &hdr);
 
     if (OPAL_LIKELY(0 == rc)) {
         mca_btl_xs_send_commit(endpoint, hdr, size, frag->frame.hdr.tag);
@@ -154,10 +151,9 @@ static void mca_btl_xs_send_keep(mca_btl_xs_endpoint_t *endpoint, mca_btl_xs_fra
 /* Gives a fragment on the ring its checksum: of what is retained, not of the copy there. */
 static void mca_btl_xs_send_check(mca_btl_xs_frag_t *frag, mca_btl_xs_hdr_t *hdr)
 {
-    mca_btl_xs_check_t *check = (mca_btl_xs_check_t *) (hdr + 1);
+    mca_btl_xs_check_t *check = &((mca_btl_xs_ring_hdr_t *) hdr)->check;
 
     hdr->kind = MCA_BTL_XS_CHECKED;
-    hdr->size += sizeof(*check);
     check->head = mca_btl_xs_crc(0, hdr, sizeof(*hdr));
     check->all = mca_btl_xs_frag_crc(frag, check->head);
 }
@@ -168,10 +164,9 @@ static void mca_btl_xs_send_check(mca_btl_xs_frag_t *frag, mca_btl_xs_hdr_t *hdr
  */
 static int mca_btl_xs_send_specially(mca_btl_xs_endpoint_t *endpoint, mca_btl_xs_frag_t *frag)
 {
-    const size_t more = endpoint->checksum ? sizeof(mca_btl_xs_check_t) : 0;
     size_t size = mca_btl_xs_frag_size(frag);
     mca_btl_xs_hdr_t *hdr;
-    int rc = mca_btl_xs_send_write(endpoint, frag, size, more, &hdr);
+    int rc = mca_btl_xs_send_write(endpoint, frag, size, &hdr);
 
     if (0 != rc) {
         return rc;
@@ -193,9 +188,9 @@ static int mca_btl_xs_send_specially(mca_btl_xs_endpoint_t *endpoint, mca_btl_xs
     }
     if (0 != mca_btl_xs_component.debug_corrupt && 0 != size
         && 0 == ++endpoint->tx_damaged % mca_btl_xs_component.debug_corrupt) {
-        ((unsigned char *) (hdr + 1))[more + size - 1] ^= 1;
+        ((unsigned char *) mca_btl_xs_ring_data(hdr))[size - 1] ^= 1;
     }
-    mca_btl_xs_send_written(endpoint, size, more);
+    mca_btl_xs_send_written(endpoint, size);
     return 0;
 }
 
@@ -276,7 +271,7 @@ static void mca_btl_xs_send_resync(mca_btl_xs_endpoint_t *endpoint)
         frag->endpoint = endpoint;
         frag->frame.hdr = *hdr;
         frag->frame.hdr.flags &= ~MCA_BTL_XS_FLAG_READY;
-        memcpy(mca_btl_xs_frag_data(frag), hdr + 1, hdr->size);
+        memcpy(mca_btl_xs_frag_data(frag), mca_btl_xs_ring_data(hdr), hdr->size);
         opal_list_append(&left, (opal_list_item_t *) frag);
     }
     mca_btl_xs_ring_close(ring);
@@ -557,7 +552,7 @@ void *mca_btl_xs_send_begin(mca_btl_xs_endpoint_t *endpoint, size_t size)
     if (!endpoint->tx_busy && opal_list_is_empty(&endpoint->tx_pending)
         && mca_btl_xs_send_by_ring(endpoint, size)
         && 0 == mca_btl_xs_ring_reserve(endpoint->tx_ring, size, &at)) {
-        return (mca_btl_xs_hdr_t *) at + 1;
+        return mca_btl_xs_ring_data(at);
     }
     OPAL_THREAD_UNLOCK(&endpoint->lock);
     return NULL;
@@ -566,7 +561,7 @@ void *mca_btl_xs_send_begin(mca_btl_xs_endpoint_t *endpoint, size_t size)
 void mca_btl_xs_send_end(mca_btl_xs_endpoint_t *endpoint, void *data, size_t size,
                          mca_btl_base_tag_t tag)
 {
-    mca_btl_xs_send_commit(endpoint, (mca_btl_xs_hdr_t *) data - 1, size, tag);
+    mca_btl_xs_send_commit(endpoint, &((mca_btl_xs_ring_hdr_t *) data - 1)->hdr, size, tag);
     mca_btl_xs_send_unlock(endpoint);
 }
 

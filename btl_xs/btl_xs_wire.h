@@ -10,7 +10,7 @@
 
 #include <xensocket.h>
 
-#define MCA_BTL_XS_WIRE_VERSION 5
+#define MCA_BTL_XS_WIRE_VERSION 6
 
 /* Tag of all that xs sends through the wrapped tcp component; used by nobody else. */
 #define MCA_BTL_XS_TCP_TAG (MCA_BTL_TAG_BTL + 0x1c)
@@ -35,7 +35,7 @@ enum mca_btl_xs_kind_t {
     MCA_BTL_XS_ANSWER,   /* ... and what has become of it */
     MCA_BTL_XS_BEGIN,    /* first on each connection that the sender makes: mca_btl_xs_begin_t */
     MCA_BTL_XS_BEGUN,    /* answer to BEGIN, unless its generation is 0: likewise */
-    /* On a ring: DATA, behind an mca_btl_xs_check_t that counts in mca_btl_xs_hdr_t.size. */
+    /* On a ring: DATA with mca_btl_xs_ring_hdr_t.check. */
     MCA_BTL_XS_CHECKED = 0xfe,
 };
 
@@ -50,7 +50,7 @@ enum mca_btl_xs_kind_t {
 #define MCA_BTL_XS_FLAG_READY 0x8000
 
 /**
- * Head of a frame. On a ring, frames follow each other on 8-byte boundaries.
+ * Head of a frame.
  */
 struct mca_btl_xs_hdr_t {
     uint64_t number;  /**< DATA: number of the fragment, from 0, by sender and receiver */
@@ -73,14 +73,28 @@ struct mca_btl_xs_tcp_hdr_t {
 typedef struct mca_btl_xs_tcp_hdr_t mca_btl_xs_tcp_hdr_t;
 
 /**
- * CRC32C of a frame; on TCP it precedes the frame, on a ring it follows the head. The head alone
- * says how much there is to look at, and on TCP who has sent it.
+ * CRC32C of a frame; on TCP it precedes the frame. The head alone says how much there is to look at,
+ * and on TCP who has sent it.
  */
 struct mca_btl_xs_check_t {
     uint32_t head; /**< of mca_btl_xs_tcp_hdr_t, on a ring of mca_btl_xs_hdr_t */
     uint32_t all;  /**< ... and of the data */
 };
 typedef struct mca_btl_xs_check_t mca_btl_xs_check_t;
+
+/* Where frames begin on a ring: a small one is one cache line. */
+#define MCA_BTL_XS_RING_ALIGN 64
+
+/**
+ * Head of a frame on a ring. Heads of Open MPI's that follow have 16 or 32 bytes, so what the
+ * user sends lies on a boundary of 16 bytes, in frames of a large message on one of 64: copying
+ * to or from user memory that is aligned, too, is faster.
+ */
+struct mca_btl_xs_ring_hdr_t {
+    mca_btl_xs_hdr_t hdr;
+    mca_btl_xs_check_t check; /**< of a CHECKED frame; of others anything */
+};
+typedef struct mca_btl_xs_ring_hdr_t mca_btl_xs_ring_hdr_t;
 
 struct mca_btl_xs_hello_t {
     uint64_t epoch;     /**< changes whenever what has been said before is void */

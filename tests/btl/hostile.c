@@ -411,7 +411,8 @@ static void *writes(void *unused)
 	struct xsock_tx_page *tx = (void *)(ring.pages + PAGE);
 	struct {
 		mca_btl_xs_hdr_t hdr;
-		unsigned char data[40];
+		mca_btl_xs_check_t none;
+		unsigned char data[32];
 	} *frames = (void *)(ring.pages + 2 * PAGE), frame = {
 		.hdr = { .size = sizeof(frame.data), .kind = MCA_BTL_XS_DATA,
 			 .flags = MCA_BTL_XS_FLAG_READY } };

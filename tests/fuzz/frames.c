@@ -669,21 +669,18 @@ static void arrives(void)
 static void comes_by_ring(void)
 {
     mca_btl_xs_endpoint_t *peer = peers[take(1) % PEERS];
-    unsigned char bytes[sizeof(mca_btl_xs_hdr_t) + 304] = {0};
-    uint32_t size = take(1), more = peer->checksum ? sizeof(mca_btl_xs_check_t) : 0;
+    unsigned char bytes[sizeof(mca_btl_xs_ring_hdr_t) + 304] __attribute__((aligned(8))) = {0};
+    mca_btl_xs_ring_hdr_t *frame = (mca_btl_xs_ring_hdr_t *) bytes;
+    uint32_t size = take(1);
     uint8_t kind = peer->checksum ? MCA_BTL_XS_CHECKED : MCA_BTL_XS_DATA;
-    mca_btl_xs_hdr_t hdr = some_head(peer, 0 == take(1) % 16 ? take(1) : kind,
-                                     some_size(size + more));
-    size_t need = mca_btl_xs_ring_need(size + more);
-    mca_btl_xs_check_t check;
+    size_t need = mca_btl_xs_ring_need(size);
 
     if (-1 == feed) {
         return;
     }
-    memcpy(bytes, &hdr, sizeof(hdr));
+    frame->hdr = some_head(peer, 0 == take(1) % 16 ? take(1) : kind, some_size(size));
     if (peer->checksum) {
-        check = some_check(&hdr, sizeof(hdr), bytes + sizeof(hdr) + sizeof(check), size);
-        memcpy(bytes + sizeof(hdr), &check, sizeof(check));
+        frame->check = some_check(&frame->hdr, sizeof(frame->hdr), frame + 1, size);
     }
     if (0 == take(1) % 8) {
         need = take(1) % (need + 1);

@@ -68,7 +68,7 @@ static void sends(void)
     }
     *(mca_btl_xs_hdr_t *) at = (mca_btl_xs_hdr_t){.number = sent, .size = size,
                                                   .kind = MCA_BTL_XS_DATA};
-    data = (unsigned char *) at + sizeof(mca_btl_xs_hdr_t);
+    data = mca_btl_xs_ring_data(at);
     for (size_t i = 0; i < size; i++) {
         data[i] = content(sent, i);
     }
@@ -108,7 +108,7 @@ static bool receives(void)
  */
 static void ends(void)
 {
-    const unsigned int how = take(1) % 3;
+    const unsigned int how = take(1) % 3, missing = 0 == take(1) % 2 ? 8 : MCA_BTL_XS_RING_ALIGN;
     mca_btl_xs_hdr_t *last = NULL, hdr;
     uint64_t at = MCA_BTL_XS_RING_OLDEST;
     bool within = false;
@@ -120,9 +120,9 @@ static void ends(void)
         }
         sent--;
         if (2 == how) {
-            tx_map.tx->prod -= 8;
-            memset((char *) last + mca_btl_xs_ring_need(last->size) - 8, 0, 8);
-            /* That was all of the head's end if there is no data. */
+            tx_map.tx->prod -= missing;
+            memset((char *) last + mca_btl_xs_ring_need(last->size) - missing, 0, missing);
+            /* That was all of it if there is little data. */
             within = 0 != last->flags;
         } else {
             last->flags &= ~MCA_BTL_XS_FLAG_READY;
