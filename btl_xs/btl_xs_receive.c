@@ -164,13 +164,13 @@ static void mca_btl_xs_receive_note(mca_btl_xs_endpoint_t *endpoint, const mca_b
  * Keeps what is on the ring and gives it up, if it has come to its end or the peer has
  * @replaced it: what it writes to one that is good must not be thrown away. A mapped ring
  * could do without, as the peer would send it again; what has been read out of one it
- * believes to be here. A peer that goes on writing does not have us keep more than a ring holds,
- * which may have been read already, and as much again.
+ * believes to be here, and with it there may be two rings' worth. A peer that goes on writing does
+ * not have us keep more.
  */
 static void mca_btl_xs_receive_forget(mca_btl_xs_endpoint_t *endpoint, bool replaced)
 {
     mca_btl_xs_hdr_t hdr;
-    size_t kept = 0;
+    size_t most, kept = 0;
     void *data;
     int rc;
 
@@ -178,8 +178,12 @@ static void mca_btl_xs_receive_forget(mca_btl_xs_endpoint_t *endpoint, bool repl
     if (NULL == endpoint->rx_ring) {
         return;
     }
+    most = mca_btl_xs_ring_size(endpoint->rx_ring);
+    if (!mca_btl_xs_ring_mapped(endpoint->rx_ring)) {
+        most *= 2;
+    }
     while ((rc = mca_btl_xs_ring_peek(endpoint->rx_ring, &hdr, &data)) > 0
-           && kept < 2 * mca_btl_xs_ring_size(endpoint->rx_ring)) {
+           && kept < most) {
         if (hdr.number >= endpoint->rx_next) {
             mca_btl_xs_receive_keep(endpoint, &hdr, data);
         }
