@@ -167,7 +167,7 @@ int xsock_event_alloc(struct xsock_ring *ring)
 		.dom = DOMID_SELF,
 		.remote_dom = ring->peer,
 	};
-	int err = HYPERVISOR_event_channel_op(EVTCHNOP_alloc_unbound, &alloc);
+	int err = xsock_hyper_event(EVTCHNOP_alloc_unbound, &alloc);
 
 	if (err)
 		return err;
@@ -181,7 +181,7 @@ int xsock_event_bind(struct xsock_ring *ring, evtchn_port_t remote)
 		.remote_dom = ring->peer,
 		.remote_port = remote,
 	};
-	int err = HYPERVISOR_event_channel_op(EVTCHNOP_bind_interdomain, &bind);
+	int err = xsock_hyper_event(EVTCHNOP_bind_interdomain, &bind);
 
 	if (err)
 		return err;

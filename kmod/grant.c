@@ -87,9 +87,9 @@ int xsock_grant_pages(struct xsock_ring *ring)
 	ring->rx = page_address(ring->granted[rx]);
 	ring->regions = page_address(ring->granted[regions]);
 
-	err = gnttab_alloc_grant_references(n, &head);
+	err = xsock_hyper_refs(n, &head);
 	if (err)
-		return -ENOSPC;
+		return err;
 	for (i = 0; i < n; i++) {
 		ring->refs[i] = gnttab_claim_grant_reference(&head);
 		/* The head page, too, is writable: nobody reads it here, see ring.c. */
@@ -174,8 +174,7 @@ int xsock_grant_read(u16 domid, grant_ref_t ref, void *copy)
 		.flags = GNTCOPY_source_gref,
 	};
 
-	gnttab_batch_copy(&op, 1);
-	return op.status == GNTST_okay ? 0 : -ECONNREFUSED;
+	return xsock_hyper_copy(&op, 1) ? -ECONNREFUSED : 0;
 }
 
 /**
@@ -195,15 +194,16 @@ int xsock_grant_write(u16 domid, grant_ref_t ref, unsigned int offset, const voi
 		.flags = GNTCOPY_dest_gref,
 	};
 	void *page = (void *)get_zeroed_page(GFP_KERNEL);
+	int err;
 
 	if (!page)
 		return -ENOMEM;
 	memcpy(page, data, len);
 	op.source.u.gmfn = virt_to_gfn(page);
 	op.source.domid = DOMID_SELF;
-	gnttab_batch_copy(&op, 1);
+	err = xsock_hyper_copy(&op, 1);
 	free_page((unsigned long)page);
-	return op.status == GNTST_okay ? 0 : -ECONNREFUSED;
+	return err ? -ECONNREFUSED : 0;
 }
 
 /* The rx page is about to be mapped by @ref; or, 0, no process can write it any more. */
@@ -248,7 +248,7 @@ int xsock_map_ring(struct xsock_ring *ring, const grant_ref_t *refs, bool region
 				  flags, refs[i], ring->peer);
 	}
 	/* The result says little, each operation's own status is what counts. */
-	err = gnttab_map_refs(ops, NULL, ring->foreign, n);
+	err = xsock_hyper_map(ops, ring->foreign, n);
 	for (i = 0; i < n; i++) {
 		if (ops[i].status != GNTST_okay) {
 			err = -ECONNREFUSED;

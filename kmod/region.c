@@ -255,9 +255,9 @@ static int xsock_region_show(struct sock *sk, struct xsock_ring *ring,
 	region->slot = xsock_free_slot(ring);
 	if (!region->slot)
 		return -ENOSPC;
-	err = gnttab_alloc_grant_references(region->n, &head);
+	err = xsock_hyper_refs(region->n, &head);
 	if (err)
-		return -ENOSPC;
+		return err;
 	for (i = 0; i < region->n; i++) {
 		region->refs[i] = gnttab_claim_grant_reference(&head);
 		gnttab_grant_foreign_access_ref(region->refs[i], ring->peer,
@@ -484,12 +484,8 @@ static unsigned int xsock_get_ops(struct xsock_ring *ring, struct xsock_get *get
 /* Copies to what is pinned, @len bytes. The lock is held. */
 static int xsock_get_copy(struct xsock_ring *ring, struct xsock_get *get, size_t len)
 {
-	unsigned int i, n = xsock_get_ops(ring, get, len);
-
-	gnttab_batch_copy(get->ops, n);
-	for (i = 0; i < n; i++)
-		if (get->ops[i].status != GNTST_okay)
-			return -EREMOTEIO;
+	if (xsock_hyper_copy(get->ops, xsock_get_ops(ring, get, len)))
+		return -EREMOTEIO;
 	ring->stats.get_bytes += len;
 	return 0;
 }

@@ -254,6 +254,12 @@ void xsock_unmap_ring(struct xsock_ring *ring);
 void xsock_strays_reap(void);
 bool xsock_strays_left(void);
 
+/* hypercall.c */
+int xsock_hyper_event(int op, void *arg);
+int xsock_hyper_refs(unsigned int n, grant_ref_t *head);
+int xsock_hyper_map(struct gnttab_map_grant_ref *ops, struct page **pages, unsigned int n);
+int xsock_hyper_copy(struct gnttab_copy *ops, unsigned int n);
+
 /* region.c */
 int xsock_ioc_expose(struct sock *sk, struct xsock_exposure __user *arg);
 int xsock_ioc_conceal(struct sock *sk, const struct xsock_handle __user *arg);

@@ -22,17 +22,18 @@ push_kmod()
 # xsocktest_run NAME...: runs cases or groups of them. Prints the output of end A, and of
 # end B with B: before each line; true if both ends are content. XSOCK_ENDS are the two
 # guests (g1 g2), XSOCK_MIB is for bulk cases, XSOCK_ROUNDS for hostile ones, XSOCK_SEED and
-# XSOCK_CALLS for callfuzz, XSOCK_LIMIT the time in s (300).
+# XSOCK_CALLS for callfuzz, XSOCK_HYPERCALLS for faults, XSOCK_LIMIT the time in s (300).
 xsocktest_run()
 {
 	local port=$((7000 + RANDOM % 1000)) limit=${XSOCK_LIMIT:-300} a b end output status=0
 	read -r a b <<< "${XSOCK_ENDS:-g1 g2}"
 	output=$(mktemp)
-	lab ssh "$b" "XSOCK_SLOW=$SLOW timeout $((limit * SLOW)) /root/xsocktest serve $port" > "$output" 2>&1 &
+	lab ssh "$b" "XSOCK_SLOW=$SLOW ${XSOCK_HYPERCALLS:+XSOCK_HYPERCALLS=1} \
+		timeout $((limit * SLOW)) /root/xsocktest serve $port" > "$output" 2>&1 &
 	end=$!
 	lab ssh "$a" "XSOCK_MIB=${XSOCK_MIB:-8} XSOCK_ROUNDS=${XSOCK_ROUNDS:-1} \
 		${XSOCK_SEED:+XSOCK_SEED=$XSOCK_SEED} ${XSOCK_CALLS:+XSOCK_CALLS=$XSOCK_CALLS} \
-		XSOCK_SLOW=$SLOW timeout $((limit * SLOW)) \
+		${XSOCK_HYPERCALLS:+XSOCK_HYPERCALLS=1} XSOCK_SLOW=$SLOW timeout $((limit * SLOW)) \
 		/root/xsocktest run 10.77.1.${b#g} $port $*" 2>&1 || status=$?
 	wait "$end" || status=$?
 	sed 's/^/B: /' "$output"

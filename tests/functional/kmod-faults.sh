@@ -1,8 +1,9 @@
 #!/bin/bash
-# Proves: when memory cannot be had, at any point of a call, the call fails cleanly and nothing is lost.
+# Proves: when memory cannot be had or a hypercall fails, at any point of a call, the call fails cleanly and nothing is lost.
 # Lab: hosts=1 guests=2 suite=trixie
 # Kernel: debug
-# Limit: 300
+# Limit: 400
+# shellcheck disable=SC2016 # what is in single quotes is expanded in the guest
 # SPDX-License-Identifier: BSD-3-Clause
 
 . "$(dirname "$0")/../lib.sh"
@@ -20,16 +21,46 @@ for guest in g1 g2; do
 		echo 0 | tee failslab/verbose fail_page_alloc/verbose fail_page_alloc/min-order' ||
 		fail "no fault injection in $guest"
 done
+
+# failures CALL: how many ways to fail it has, and how many of them matter, of those in $out.
+failures()
+{
+	sed -n "s/^.*# [AB] faults: $1: \([0-9]*\) failures, \([0-9]*\) of them matter/\1 \2/p" <<< "$out" | head -n 1
+}
+
+before=$("$TESTS_DIR/holdings" h1)
+declare -A memory
 out=$(xsocktest_run +faults)
 status=$?
 echo "$out"
 check_equal "xsocktest succeeds" 0 "$status"
-check "bind() has needed memory" grep -q '^# A faults: bind: [1-9][0-9]* allocations, [1-9]' <<< "$out"
-check "connect() has needed memory" grep -q '^B: # B faults: connect: [1-9][0-9]* allocations, [1-9]' <<< "$out"
-check "mmap() of a transmitter has needed memory" \
-	grep -q '^# A faults: mmap: [1-9][0-9]* allocations, [1-9]' <<< "$out"
-check "mmap() of a receiver has needed memory" \
-	grep -q '^B: # B faults: mmap: [1-9][0-9]* allocations, [1-9]' <<< "$out"
+check_equal "both ends map" 2 "$(grep -c 'faults: mmap: [1-9][0-9]* failures, [1-9]' <<< "$out")"
+for call in bind connect expose get; do
+	memory[$call]=$(failures "$call")
+	check "$call has needed memory (${memory[$call]})" [ "${memory[$call]#* }" -gt 0 ]
+done
+
+for guest in g1 g2; do
+	check "hypercalls can fail in $guest" lab ssh "$guest" 'cd /sys/kernel/debug/fail_function && echo 0 > verbose &&
+		for name in event refs map copy; do
+			echo xsock_hyper_$name >> inject && printf %#x -28 > xsock_hyper_$name/retval || exit
+		done'
+done
+# shellcheck disable=SC2034 # for xsocktest_run
+XSOCK_HYPERCALLS=1
+out=$(xsocktest_run +faults)
+status=$?
+echo "$out"
+check_equal "xsocktest succeeds with hypercalls that fail" 0 "$status"
+for call in bind connect expose get; do
+	all=$(failures "$call")
+	check "$call: hypercalls have failed (${memory[$call]}, $all)" \
+		[ "${all#* }" -gt "${memory[$call]#* }" ]
+done
+for guest in g1 g2; do
+	lab ssh "$guest" 'echo > /sys/kernel/debug/fail_function/inject' || fail "$guest: functions go on failing"
+done
+check_given_back "$before" g1 g2
 check_module_leaves g1 g2
 for guest in g1 g2; do
 	check "rmmod xsfail in $guest" lab ssh "$guest" rmmod xsfail

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
  * Random system calls, in both guests at once: each has some processes, each of them some
- * threads, which work on descriptors that they share. Offers go from guest to guest over a
- * board, so that sockets also connect. Nothing is expected of a single call, but
+ * threads, which work on descriptors that they share. Offers, and handles of exposed memory, go
+ * from guest to guest over a board, so that sockets also connect. Nothing is expected of a single call, but
  *
  *	no call returns more bytes than were asked for, bytes that nobody has sent, an errno
  *	that is the module's own affair, or poll bits that nobody has asked for;
@@ -32,6 +32,7 @@
 #define THREADS		2
 #define SLOTS		12
 #define OFFERS		16
+#define HANDLES		4
 #define CALLS_DEFAULT	2500
 #define BUFFER		(16 * 1024)
 #define PIECES		8
@@ -55,6 +56,8 @@
 static struct shared {
 	struct sockaddr_xen offered[OFFERS];	/* by us */
 	struct sockaddr_xen known[OFFERS];	/* of the other guest */
+	struct xsock_handle shown[HANDLES];	/* by us */
+	struct xsock_handle seen[HANDLES];	/* of the other guest */
 	unsigned long tried[KINDS];
 	unsigned long done[KINDS];
 	unsigned int why[KINDS][ERRNOS];
@@ -612,6 +615,61 @@ static long do_ioctl(void)
 	return ioctl(some_fd(), names[pick(sizeof(names) / sizeof(names[0]))], at);
 }
 
+/* Memory of ours for the peer; and gone again. */
+static long do_expose(void)
+{
+	struct xsock_exposure exposure = { .length = once_in(8) ? boundary() : length() };
+	size_t len = exposure.length, room = sizeof(exposure);
+	long result;
+
+	exposure.addr = (uintptr_t)place_in(me->marked, &len);
+	if (!once_in(8))
+		exposure.length = len;
+	if (once_in(40))
+		return ioctl(some_half(0), XSOCK_IOC_EXPOSE, place(&room));
+	result = ioctl(some_half(0), XSOCK_IOC_EXPOSE, &exposure);
+	if (!result)
+		all->shown[pick(HANDLES)] = exposure.handle;
+	return result;
+}
+
+/* A handle, and sometimes nearly one. */
+static struct xsock_handle some_handle(const struct xsock_handle *from)
+{
+	struct xsock_handle handle = from[pick(HANDLES)];
+
+	if (once_in(6))
+		((uint8_t *)&handle)[pick(sizeof(handle))] ^= 1 << pick(8);
+	return handle;
+}
+
+static long do_conceal(void)
+{
+	struct xsock_handle handle = some_handle(all->shown);
+
+	return ioctl(some_half(0), XSOCK_IOC_CONCEAL, &handle);
+}
+
+static long do_get(void)
+{
+	struct xsock_fetch fetch = { .handle = some_handle(all->seen), .length = length() };
+	size_t len = fetch.length, room = sizeof(fetch);
+	uint8_t *to = place(&len);
+	long result;
+
+	fetch.addr = (uintptr_t)to;
+	if (!once_in(8))
+		fetch.length = pick(len + 1);
+	if (once_in(4))
+		fetch.offset = once_in(4) ? boundary() : pick(3000);
+	if (once_in(40))
+		return ioctl(some_half(1), XSOCK_IOC_GET, place(&room));
+	result = ioctl(some_half(1), XSOCK_IOC_GET, &fetch);
+	if (!result && fetch.length <= len)
+		look_at(to, fetch.length);
+	return result;
+}
+
 static long do_fcntl(void)
 {
 	int fd = some_fd();
@@ -971,6 +1029,9 @@ static const struct kind {
 	{ "poll", do_poll, 20, 1, 20 },
 	{ "epoll", do_epoll, 20, 1, 10 },
 	{ "ioctl", do_ioctl, 15, 1, 0 },
+	{ "expose", do_expose, 20, 1, 0 },
+	{ "conceal", do_conceal, 8, 1, -1 },
+	{ "get", do_get, 30, 1, -1 },
 	{ "fcntl", do_fcntl, 10, 1, 20 },
 	{ "getsockopt", do_getsockopt, 15, 0, 10 },
 	{ "setsockopt", do_setsockopt, 10, 0, 0 },
@@ -1148,6 +1209,8 @@ static void one_round(uint64_t seed, int calls)
 		ctl_write(all->offered, sizeof(all->offered));
 		ctl_read(&running_there, sizeof(running_there));
 		ctl_read(all->known, sizeof(all->known));
+		ctl_write(all->shown, sizeof(all->shown));
+		ctl_read(all->seen, sizeof(all->seen));
 		usleep(2000);
 	}
 }
@@ -1180,6 +1243,9 @@ static void look_at_round(int calls)
 			check(all->done[k] * 100 >= all->tried[k] * kinds[k].least);
 		if (!kinds[k].least && all->tried[k] > 50 && !check(all->done[k] > 0))
 			printf("# %c callfuzz: %s has never succeeded\n", side, kind_name(k));
+		/* A handle is good on one ring of many, and not for long. */
+		if (kinds[k].call == do_get && all->tried[k] > 500)
+			check(all->done[k] > 0);
 	}
 	printf("# %c callfuzz: %s: %lu calls, %lu connections, %lu bytes sent, %lu received, %lu faults\n",
 	       side, wild ? "wild" : "tame", tried, all->connected, all->sent, all->received, all->faults);

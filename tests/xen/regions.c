@@ -173,7 +173,7 @@ static void b_large(void)
 static void a_handles(void)
 {
 	uint8_t *from = memory(17 * PAGE), *no = memory(PAGE);
-	struct xsock_handle handles[XSOCK_REGIONS], extra;
+	struct xsock_handle handles[XSOCK_REGIONS] = { 0 }, extra;
 	int fd = xs_transmitter(0), other, n;
 
 	same(xsock_expose(fd, from, 1, &extra), -ENOTCONN);
