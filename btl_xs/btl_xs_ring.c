@@ -275,7 +275,9 @@ mca_btl_xs_ring_peek_checked(mca_btl_xs_ring_t *ring, mca_btl_xs_hdr_t *hdr, voi
                : -EBADMSG;
 }
 
-int mca_btl_xs_ring_peek(mca_btl_xs_ring_t *ring, mca_btl_xs_hdr_t *hdr, void **data)
+/* ... of a ring that is not mapped, or that has come to its end, or with checksums; or an odd one. */
+static __opal_attribute_noinline__ int
+mca_btl_xs_ring_peek_slow(mca_btl_xs_ring_t *ring, mca_btl_xs_hdr_t *hdr, void **data)
 {
     const void *at;
     ssize_t rc, need;
@@ -295,14 +297,37 @@ int mca_btl_xs_ring_peek(mca_btl_xs_ring_t *ring, mca_btl_xs_hdr_t *hdr, void **
         return mca_btl_xs_ring_peek_checked(ring, hdr, data);
     }
     need = mca_btl_xs_ring_need(hdr->size);
-    if (OPAL_UNLIKELY(rc < need)) {
+    if (rc < need) {
         /* A frame is published in one go; a reader may still get it in pieces. */
         rc = mca_btl_xs_ring_bytes(ring, need, &at);
     }
-    if (OPAL_UNLIKELY(rc < need)) {
+    if (rc < need) {
         return mca_btl_xs_ring_short(rc);
     }
     *data = (unsigned char *) at + sizeof(mca_btl_xs_ring_hdr_t);
+    return 1;
+}
+
+int mca_btl_xs_ring_peek(mca_btl_xs_ring_t *ring, mca_btl_xs_hdr_t *hdr, void **data)
+{
+    mca_btl_xs_hdr_t *at;
+
+    if (OPAL_UNLIKELY(NULL == ring->map || mca_btl_xs_ring_closed(ring))) {
+        return mca_btl_xs_ring_peek_slow(ring, hdr, data);
+    }
+    at = mca_btl_xs_ring_at(ring, ring->head);
+    /* Acquire: what was written before the mark. */
+    if (!(xsock_load_acquire(&at->flags) & MCA_BTL_XS_FLAG_READY)) {
+        /* Not the index: the transmitter would wait for its line the next time. */
+        return OPAL_LIKELY(0 == ring->map->error) ? 0 : mca_btl_xs_ring_peek_slow(ring, hdr, data);
+    }
+    /* Once: the peer's domain could change it under our eyes. */
+    memcpy(hdr, at, sizeof(*hdr));
+    hdr->flags &= ~MCA_BTL_XS_FLAG_READY;
+    if (OPAL_UNLIKELY(hdr->size >= ring->limit || MCA_BTL_XS_DATA != hdr->kind)) {
+        return mca_btl_xs_ring_peek_slow(ring, hdr, data);
+    }
+    *data = mca_btl_xs_ring_data(at);
     return 1;
 }
 
