@@ -18,7 +18,7 @@ help:
 	@echo 'make check-migration MPI jobs through migration, save, reload, all variants'
 	@echo 'make check-lab   the tests on Xen'
 	@echo 'make soak        random migration, save, quiesce, kill, reload, calls, for HOURS=1; SEED= repeats'
-	@echo 'make coverage    which lines of library, ring and component the tests without Xen run'
+	@echo 'make coverage    which lines the tests without Xen run, and make check-debug of the module'
 	@echo 'make fuzz        the ring under libFuzzer (clang), SECONDS=300 for each side'
 	@echo 'make all         compile everything, in the root file system of SUITE ($(SUITE))'
 	@echo 'make btl         the Open MPI component alone, for the Open MPI of this machine'
@@ -43,7 +43,7 @@ all: deps
 BUILD = $(CURDIR)/build/$(SUITE)
 .PHONY: in-root
 in-root:
-	@$(MAKE) -s -C kmod OUT=$(BUILD)/kmod$(KERNEL:%=-%)
+	@$(MAKE) -s -C kmod OUT=$(BUILD)/kmod$(KERNEL:%=-%) $(KERNEL:%=GCOV_PROFILE=y)
 	@$(MAKE) -s -C tests/mpi OUT=$(BUILD)/mpi
 	@$(MAKE) -s -C tests/xen OUT=$(BUILD)/xen
 	@$(MAKE) -s -C tests/xen -f userlib.mk OUT=$(BUILD)/xen
