@@ -615,6 +615,17 @@ static long do_ioctl(void)
 	return ioctl(some_fd(), names[pick(sizeof(names) / sizeof(names[0]))], at);
 }
 
+/* Of all transmitters, or receivers, the first one with which it succeeds: few are connected. */
+static long each_ioctl(int upper, unsigned long name, void *argument)
+{
+	long result = -1;
+
+	for (int k = 0; result < 0 && k < SLOTS / 2; k++)
+		result = ioctl(__atomic_load_n(&slots[k + (upper ? SLOTS / 2 : 0)], __ATOMIC_RELAXED),
+			       name, argument);
+	return result;
+}
+
 /* Memory of ours for the peer; and gone again. */
 static long do_expose(void)
 {
@@ -627,7 +638,7 @@ static long do_expose(void)
 		exposure.length = len;
 	if (once_in(40))
 		return ioctl(some_half(0), XSOCK_IOC_EXPOSE, place(&room));
-	result = ioctl(some_half(0), XSOCK_IOC_EXPOSE, &exposure);
+	result = each_ioctl(0, XSOCK_IOC_EXPOSE, &exposure);
 	if (!result)
 		all->shown[pick(HANDLES)] = exposure.handle;
 	return result;
@@ -647,7 +658,7 @@ static long do_conceal(void)
 {
 	struct xsock_handle handle = some_handle(all->shown);
 
-	return ioctl(some_half(0), XSOCK_IOC_CONCEAL, &handle);
+	return each_ioctl(0, XSOCK_IOC_CONCEAL, &handle);
 }
 
 static long do_get(void)
@@ -664,7 +675,7 @@ static long do_get(void)
 		fetch.offset = once_in(4) ? boundary() : pick(3000);
 	if (once_in(40))
 		return ioctl(some_half(1), XSOCK_IOC_GET, place(&room));
-	result = ioctl(some_half(1), XSOCK_IOC_GET, &fetch);
+	result = each_ioctl(1, XSOCK_IOC_GET, &fetch);
 	if (!result && fetch.length <= len)
 		look_at(to, fetch.length);
 	return result;
