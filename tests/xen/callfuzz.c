@@ -1261,7 +1261,9 @@ static void look_at_round(int calls)
 	printf("# %c callfuzz: %s: %lu calls, %lu connections, %lu bytes sent, %lu received, %lu faults\n",
 	       side, wild ? "wild" : "tame", tried, all->connected, all->sent, all->received, all->faults);
 	check(tried >= (unsigned long)PROCESSES * THREADS * calls);
-	check(all->connected >= 5 && all->sent > 10000 && all->received > 10000);
+	/* A few calls may also not have met much. */
+	check(all->connected * CALLS_DEFAULT >= 5ul * calls && all->sent > 4ul * calls &&
+	      all->received > 4ul * calls);
 	if (!same(all->odd, 0))
 		printf("# %c callfuzz: %s\n", side, all->first);
 }
