@@ -200,9 +200,9 @@ static int mca_btl_xs_component_register(void)
 
     /* Above tcp, below shared memory inside one guest. */
     mca_btl_xs.super.btl_exclusivity = MCA_BTL_EXCLUSIVITY_LOW + 200;
-    mca_btl_xs.super.btl_eager_limit = 17 * 1024;
+    mca_btl_xs.super.btl_eager_limit = 9 * 1024;
     /* Less, so that ob1 begins large messages with just that: what follows stays aligned. */
-    mca_btl_xs.super.btl_rndv_eager_limit = 16 * 1024;
+    mca_btl_xs.super.btl_rndv_eager_limit = 8 * 1024;
     mca_btl_xs.super.btl_max_send_size = 128 * 1024;
     mca_btl_xs.super.btl_flags = MCA_BTL_FLAGS_SEND;
     mca_btl_xs.super.btl_bandwidth = 10000;
