@@ -742,10 +742,12 @@ static void b_shared(void)
 	for (int k = 0; k < SHARED_ROUNDS; k++) {
 		take_offer(&p, STAGE_MAPPED);
 		same(p.size, 65536 << k % 3);
-		same(more_than_zero(&p.head, offsetof(struct xsock_head, taken), refs), 0);
+		same(p.head.taken, 0);
+		same(more_than_zero(&p.head, offsetof(struct xsock_head, reserved), refs), 0);
 		same(more_than_zero(&p.head, refs + p.head.data_pages * sizeof(uint32_t), page), 0);
 		same(more_than_zero(p.tx, offsetof(struct xsock_tx_page, pad0), page), 0);
 		same(more_than_zero(p.rx, 0, page), 0);
+		same(more_than_zero(p.regions, 0, page), 0);
 		same(more_than_zero(p.data, 0, p.size), 0);
 		prey_drop(&p);
 		sync_ends();
