@@ -20,8 +20,8 @@ for SUITE in ${SUITES:-trixie bookworm}; do
 	for size in "${sizes[@]}"; do
 		ours=0 theirs=0
 		for part in count_send count_receive; do
-			a=$(instructions xs $part $size) || fail "$SUITE: $part was not counted over xs"
-			b=$(instructions "$sm" $part $size) || fail "$SUITE: $part was not counted over $sm"
+			a=$(instructions xs $part "$size") || fail "$SUITE: $part was not counted over xs"
+			b=$(instructions "$sm" $part "$size") || fail "$SUITE: $part was not counted over $sm"
 			echo "$SUITE: $part of $size bytes: xs $a, $sm $b instructions"
 			ours=$((ours + a)) theirs=$((theirs + b))
 		done
