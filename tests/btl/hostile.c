@@ -473,10 +473,13 @@ static bool ring_possible(void)
 	return peer.hello.domid && own.offer.generation && !below(50);
 }
 
-/* It is read for as long as there is something. */
+/*
+ * It is read for as long as there is something. Only once fragment 0 has arrived: it would be taken
+ * for that, and the job wait for the real one.
+ */
 static bool ring_old(void)
 {
-	return ring_possible() && !ring.memory && ring_begins(true);
+	return ring_possible() && peer.covered && !ring.memory && ring_begins(true);
 }
 
 /* The next offer ends it, but what is there is kept. */
