@@ -6,6 +6,9 @@
 
 #include "btl_xs_crc.h"
 
+/* With heads of 16 and 32 bytes behind it: see mca_btl_xs_ring_hdr_t. */
+_Static_assert(32 == sizeof(mca_btl_xs_ring_hdr_t), "what the user sends would not be aligned");
+
 static int mca_btl_xs_ring_new(int fd, mca_btl_xs_ring_t **result)
 {
     mca_btl_xs_ring_t *ring = calloc(1, sizeof(*ring));
