@@ -178,8 +178,11 @@ static inline void mca_btl_xs_compat_deliver(mca_btl_base_module_t *btl,
 
     reg->cbfunc(btl, &received);
 #else
-    mca_btl_base_descriptor_t received = {.des_segments = segment, .des_segment_count = 1};
+    mca_btl_base_descriptor_t received;
 
+    /* Receivers look at nothing else, and all of it is large. */
+    received.des_segments = segment;
+    received.des_segment_count = 1;
     (void) endpoint;
     reg->cbfunc(btl, tag, &received, reg->cbdata);
 #endif

@@ -20,16 +20,20 @@ component_of()
 
 # instructions BTL[:COMPONENT] FUNCTION SIZE: user instructions of a message in count_send or
 # count_receive of tests/mpi/counts.c. SIZE no more than 200: a larger one of Open MPI's shared memory
-# is sent when the receiver has looked, and what would be counted is waiting.
+# is sent when the receiver has looked, and what would be counted is waiting. The lesser of two
+# jobs' counts: now and then Open MPI looks at its sockets meanwhile, some 500 instructions.
 instructions()
 {
-	local messages=16 sum
-	BTL=${1%%:*},self job "$(component_of "$1")" 2 --mca mpi_yield_when_idle 0 valgrind --tool=callgrind \
-		--toggle-collect="$2" --callgrind-out-file=/dev/null \
-		"$programs/counts" --size "$3" --messages "$messages" > /dev/null
-	grep -a -q '^COUNTS done' <<< "$out" || { printf '%s\n' "$out" >&2; return 1; }
-	sum=$(sed -n 's/.*Collected : \([0-9]*\).*/\1/p' <<< "$out" | sort -n | tail -n 1)
-	echo $((sum / messages))
+	local messages=16 sum least=
+	for _ in 1 2; do
+		BTL=${1%%:*},self job "$(component_of "$1")" 2 --mca mpi_yield_when_idle 0 \
+			valgrind --tool=callgrind --toggle-collect="$2" --callgrind-out-file=/dev/null \
+			"$programs/counts" --size "$3" --messages "$messages" > /dev/null
+		grep -a -q '^COUNTS done' <<< "$out" || { printf '%s\n' "$out" >&2; return 1; }
+		sum=$(sed -n 's/.*Collected : \([0-9]*\).*/\1/p' <<< "$out" | sort -n | tail -n 1)
+		[ "${least:=$sum}" -le "$sum" ] || least=$sum
+	done
+	echo $((least / messages))
 }
 
 # progress BTL PEERS: user instructions of one look of rank 0, connected to so many peers, of
