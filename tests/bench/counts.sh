@@ -18,22 +18,26 @@ component_of()
 	[[ $1 == *:* ]] && echo "${1#*:}" || echo btl-fake
 }
 
-# instructions BTL[:COMPONENT] FUNCTION SIZE: user instructions of a message in count_send or
-# count_receive of tests/mpi/counts.c. SIZE no more than 200: a larger one of Open MPI's shared memory
-# is sent when the receiver has looked, and what would be counted is waiting. The lesser of two
-# jobs' counts: now and then Open MPI looks at its sockets meanwhile, some 500 instructions.
+# instructions BTL[:COMPONENT] SIZE: "SEND RECEIVE", user instructions of a message in count_send and
+# in count_receive of tests/mpi/counts.c. SIZE no more than 200: a larger one of Open MPI's shared
+# memory is sent when the receiver has looked, and what would be counted is waiting. The least of
+# two jobs' counts: now and then Open MPI looks at its sockets meanwhile, some 500 instructions.
 instructions()
 {
-	local messages=16 sum least=
+	local messages=16 log=build/$SUITE/counts-log rank sum least=()
 	for _ in 1 2; do
+		rm -f "$TOP/$log".*
 		BTL=${1%%:*},self job "$(component_of "$1")" 2 --mca mpi_yield_when_idle 0 \
-			valgrind --tool=callgrind --toggle-collect="$2" --callgrind-out-file=/dev/null \
-			"$programs/counts" --size "$3" --messages "$messages" > /dev/null
+			valgrind --tool=callgrind --toggle-collect=count_send --toggle-collect=count_receive \
+			--callgrind-out-file=/dev/null --log-file="/src/$log.%q{OMPI_COMM_WORLD_RANK}" \
+			"$programs/counts" --size "$2" --messages "$messages" > /dev/null
 		grep -a -q '^COUNTS done' <<< "$out" || { printf '%s\n' "$out" >&2; return 1; }
-		sum=$(sed -n 's/.*Collected : \([0-9]*\).*/\1/p' <<< "$out" | sort -n | tail -n 1)
-		[ "${least:=$sum}" -le "$sum" ] || least=$sum
+		for rank in 0 1; do
+			sum=$(sed -n 's/.*Collected : \([0-9]*\).*/\1/p' "$TOP/$log.$rank")
+			[ "${least[rank]:=$sum}" -le "$sum" ] || least[rank]=$sum
+		done
 	done
-	echo $((least / messages))
+	echo $((least[0] / messages)) $((least[1] / messages))
 }
 
 # progress BTL PEERS: user instructions of one look of rank 0, connected to so many peers, of

@@ -9,6 +9,8 @@
 # shellcheck source=../bench/counts.sh
 . "$TESTS_DIR/bench/counts.sh"
 
+# Two ranks that wait for each other in a loop, under valgrind, and perhaps with others beside them.
+export JOB_LIMIT=300
 # What takes long, under valgrind, is for each day too much.
 sizes=(8)
 [ -z "${FULL:-}" ] || sizes+=(192)
@@ -18,13 +20,10 @@ for SUITE in ${SUITES:-trixie bookworm}; do
 	prepare_counts
 	sm=$(shared_memory)
 	for size in "${sizes[@]}"; do
-		ours=0 theirs=0
-		for part in count_send count_receive; do
-			a=$(instructions xs $part "$size") || fail "$SUITE: $part was not counted over xs"
-			b=$(instructions "$sm" $part "$size") || fail "$SUITE: $part was not counted over $sm"
-			echo "$SUITE: $part of $size bytes: xs $a, $sm $b instructions"
-			ours=$((ours + a)) theirs=$((theirs + b))
-		done
+		ours=$(instructions xs "$size") || fail "$SUITE: nothing was counted over xs"
+		theirs=$(instructions "$sm" "$size") || fail "$SUITE: nothing was counted over $sm"
+		echo "$SUITE: to send and to receive $size bytes: xs $ours, $sm $theirs instructions"
+		ours=$((${ours/ /+})) theirs=$((${theirs/ /+}))
 		[ "$theirs" -gt 100 ] || fail "$SUITE: nothing was counted"
 		[ $((ours * 10)) -le $((theirs * 12)) ] ||
 			fail "$SUITE: $size bytes cost $ours instructions over xs, $theirs over $sm"
