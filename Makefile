@@ -6,13 +6,14 @@ export SUITE
 LAB = tests/lab/lab
 
 .DEFAULT_GOAL := help
-.PHONY: help all deps demo check check-full check-debug check-host check-model check-migration check-lab soak coverage fuzz bench bench-counts bench-migration btl install install-dom0 clean distclean deb dist
+.PHONY: help all deps demo check check-full check-debug check-races check-host check-model check-migration check-lab soak coverage fuzz bench bench-counts bench-migration btl install install-dom0 clean distclean deb dist
 
 help:
 	@echo 'make demo        MPI over TCP and xensockets between two Xen guests, and a live migration'
 	@echo 'make check       the tests, in a short selection (TESTS=PATTERN selects, SUITES="trixie bookworm")'
 	@echo 'make check-full  all tests, for hours'
 	@echo 'make check-debug the module in guests with a debug kernel (KASAN, lockdep, kmemleak; for hours)'
+	@echo 'make check-races the module in guests with a kernel that finds data races (KCSAN)'
 	@echo 'make check-host  the tests that need no Xen'
 	@echo 'make check-model the model of the switch between TCP and rings, larger than in check'
 	@echo 'make check-migration MPI jobs through migration, save, reload, all variants'
@@ -74,6 +75,10 @@ check-full: deps
 # The tests of the module; TESTS selects.
 check-debug: deps
 	@KERNEL=debug SUITES="$${SUITES:-trixie}" TESTS="$${TESTS:-kmod-* userlib-* host-kmod-*}" tests/run
+
+# The same with another kernel.
+check-races: deps
+	@KERNEL=kcsan SUITES="$${SUITES:-trixie}" TESTS="$${TESTS:-kmod-* userlib-*}" tests/run
 
 check-host: deps
 	@tests/run host
@@ -140,6 +145,6 @@ clean:
 	rm -rf build
 
 distclean: clean
-	@for suite in trixie bookworm; do for kernel in "" debug; do \
+	@for suite in trixie bookworm; do for kernel in "" debug kcsan; do \
 		SUITE=$$suite KERNEL=$$kernel $(LAB) down; done; done
 	@$(LAB) forget

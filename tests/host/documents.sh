@@ -83,7 +83,10 @@ of_make()
 		*)
 			grep -q -s -E "^([a-z0-9-]+ )*$word( [a-z0-9-]+)*:( |\$)" "$dir/Makefile" "$dir"/*.mk ||
 				echo "make: $dir has no $word"
-			[ "$word" != check-debug ] || settings+=(KERNEL=debug)
+			case $word in
+			check-debug) settings+=(KERNEL=debug) ;;
+			check-races) settings+=(KERNEL=kcsan) ;;
+			esac
 			;;
 		esac
 	done

@@ -1,10 +1,11 @@
 # shellcheck shell=bash
 # KERNEL=debug: guests with a kernel that finds mistakes in a module (KASAN, lockdep,
-# kmemleak, ...), built once from Debian's kernel source. dom0 keeps Debian's kernel.
+# kmemleak, ...), KERNEL=kcsan: data races in it. Built once from Debian's kernel source.
+# dom0 keeps Debian's kernel.
 #
 #   $LAB_CACHE/source-SUITE-KEY/  root file system with compiler and kernel source
 #   $LAB_CACHE/kernel-SUITE-KEY/  boot/, modules/ and build/, as debug/compile leaves them
-#   $LAB_CACHE/debug-SUITE-KEY/   the ordinary image with that kernel for the guests
+#   $LAB_CACHE/KERNEL-SUITE-KEY/  the ordinary image with that kernel for the guests
 # SPDX-License-Identifier: BSD-3-Clause
 
 KERNEL=${KERNEL:-}
@@ -23,7 +24,10 @@ debug)
 	# shellcheck disable=SC2034 # used by the lab command
 	SSH_SECONDS=90
 	;;
-*) usage_error "unknown kernel '$KERNEL'; KERNEL is debug or empty" ;;
+kcsan)
+	LAB_BOOT_SECONDS=${LAB_BOOT_SECONDS:-1600}
+	;;
+*) usage_error "unknown kernel '$KERNEL'; KERNEL is debug, kcsan or empty" ;;
 esac
 
 # source_make TARGET: a root file system to compile a kernel in.
@@ -52,11 +56,13 @@ kernel_make()
 	build_root "$source/tree" "$target.new" ./compile
 }
 
-# kernel_config: the options of the suite at hand, as text.
+# kernel_config: the options of the kernel and the suite at hand, as text.
 kernel_config()
 {
-	cat "$LAB_DIR/debug/config"
-	[ ! -e "$LAB_DIR/debug/config-$SUITE" ] || cat "$LAB_DIR/debug/config-$SUITE"
+	local options
+	for options in config "config-$KERNEL" "config-$KERNEL-$SUITE"; do
+		[ ! -e "$LAB_DIR/debug/$options" ] || cat "$LAB_DIR/debug/$options"
+	done
 }
 
 # kernel_image_make IMAGE KERNEL TARGET: a copy of the image in which the guests' kernel
@@ -86,7 +92,7 @@ kernel_image_make()
 		cmp - "$kernel/modules/modules.builtin.bin"
 }
 
-# kernel_ensure: with KERNEL=debug, puts the image with that kernel into the place of
+# kernel_ensure: with a KERNEL, puts the image with that kernel into the place of
 # the ordinary one; LAB_KERNEL is what modules are compiled against.
 kernel_ensure()
 {
@@ -98,10 +104,10 @@ kernel_ensure()
 	image_key=$(key "$(basename "$LAB_IMAGE")" "$kernel_key" "$(declare -f kernel_image_make)")
 	source=$LAB_CACHE/source-$SUITE-$source_key
 	kernel=$LAB_CACHE/kernel-$SUITE-$kernel_key
-	image=$LAB_CACHE/debug-$SUITE-$image_key
+	image=$LAB_CACHE/$KERNEL-$SUITE-$image_key
 	cached "$source" "kernel source of Debian $SUITE" source_make "$source"
-	cached "$kernel" "debug kernel of Debian $SUITE" kernel_make "$source" "$kernel"
-	cached "$image" "disk image with the debug kernel" \
+	cached "$kernel" "$KERNEL kernel of Debian $SUITE" kernel_make "$source" "$kernel"
+	cached "$image" "disk image with the $KERNEL kernel" \
 		kernel_image_make "$LAB_IMAGE" "$kernel" "$image"
 	touch "$source" "$kernel" "$image"
 	# shellcheck disable=SC2034 # build_root has use for it

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* A module with one mistake of each kind, to see that the debug kernel reports it. */
+/* A module with one mistake of each kind, to see that kernels made for that report it. */
+#include <linux/jiffies.h>
+#include <linux/kthread.h>
 #include <linux/list.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
@@ -8,12 +10,13 @@
 
 static char *kind = "none";
 module_param(kind, charp, 0444);
-MODULE_PARM_DESC(kind, "use-after-free, leak, page-leak, atomic-sleep, lock-order");
+MODULE_PARM_DESC(kind, "use-after-free, leak, page-leak, atomic-sleep, lock-order, race");
 
 static DEFINE_SPINLOCK(spinlock);
 static DEFINE_MUTEX(outer);
 static DEFINE_MUTEX(inner);
 static void *leaked;
+static unsigned long raced;
 
 /* noinline: the reports are to name these functions. */
 static noinline void use_after_free(void)
@@ -60,6 +63,29 @@ static noinline void lock_order(void)
 	mutex_unlock(&inner);
 }
 
+static noinline int race(void *until)
+{
+	while (time_before(jiffies, (unsigned long)until)) {
+		raced++;
+		cond_resched();
+	}
+	return 0;
+}
+
+static void race_each_other(void)
+{
+	void *until = (void *)(jiffies + 4 * HZ);
+	struct task_struct *other = kthread_create(race, until, "faulty");
+
+	if (IS_ERR(other))
+		return;
+	get_task_struct(other);
+	wake_up_process(other);
+	race(until);
+	kthread_stop(other);
+	put_task_struct(other);
+}
+
 static int __init faulty_init(void)
 {
 	if (!strcmp(kind, "use-after-free"))
@@ -72,6 +98,8 @@ static int __init faulty_init(void)
 		atomic_sleep();
 	else if (!strcmp(kind, "lock-order"))
 		lock_order();
+	else if (!strcmp(kind, "race"))
+		race_each_other();
 	return 0;
 }
 
