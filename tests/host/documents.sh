@@ -6,6 +6,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 
 . "$(dirname "$0")/../lib.sh"
+. "$(dirname "$0")/../documents.sh"
 
 # Documents speak of the default suite, and of no more.
 export SUITE=trixie
@@ -15,15 +16,10 @@ mkdir -p build
 work=$(mktemp -d -p build)
 trap 'rm -rf "$TOP/$work"' EXIT
 
-# commands DOCUMENT: those that it shows, a line each: of its blocks, without what is said beside
-# them, and in backquotes.
+# commands DOCUMENT: those that it shows, in blocks and in backquotes.
 commands()
 {
-	awk '/^```/ { inside = !inside; next }
-		inside { if (line != "") sub(/^ */, " ") }
-		inside && sub(/ *\\$/, "") { line = line $0; next }
-		inside { print line $0; line = "" }' "$1" |
-		sed 's/^g[0-9][$#] //; s/^ *//; s/   *[^ ].*//' | grep .
+	blocks "$1" | grep .
 	sed '/^```/,/^```/d' "$1" | grep -o '`[^`]*`' | tr -d '`'
 }
 

@@ -1,0 +1,23 @@
+# shellcheck shell=bash
+# Commands that documents show; sourced after lib.sh.
+# SPDX-License-Identifier: BSD-3-Clause
+
+# blocks DOCUMENT: the commands of its blocks, a line each, without what is said beside them. An
+# empty line ends a block.
+blocks()
+{
+	awk '/^```/ { inside = !inside; if (!inside) print ""; next }
+		inside && NF { if (line != "") sub(/^ */, " ") }
+		inside && sub(/ *\\$/, "") { line = line $0; next }
+		inside && NF { print line $0; line = "" }' "$1" |
+		sed 's/^g[0-9][$#] //; s/^ *//; s/   *[^ ].*//'
+}
+
+# block DOCUMENT COMMAND: the commands of the first block in which one begins so.
+block()
+{
+	blocks "$1" | awk -v begin="$2" '
+		NF { lines = lines $0 "\n"; if (index($0, begin) == 1) found = 1; next }
+		found { printf "%s", lines; exit }
+		{ lines = "" }'
+}

@@ -1,0 +1,56 @@
+#!/bin/bash
+# Proves: what the hacking guide and the lab's document tell to type does what they say, as written.
+# Lab: none
+# Check: none
+# Limit: 1500
+# SPDX-License-Identifier: BSD-3-Clause
+
+. "$(dirname "$0")/../lib.sh"
+. "$(dirname "$0")/../documents.sh"
+
+# as_written DOCUMENT COMMAND: runs what the block with that command has, line by line.
+as_written()
+{
+	local line lines
+	mapfile -t lines < <(block "$1" "$2")
+	check "$1 has '$2'" [ ${#lines[@]} -gt 0 ]
+	for line in "${lines[@]}"; do
+		check "$1: $line" bash -o pipefail -c "$line" < /dev/null
+	done
+}
+
+# A lab of its own: the one before this test's may be there still.
+lab down
+export LAB_NAME=documents
+unset LAB_REUSE LAB_LOGS TESTS FULL
+cd "$TOP" || exit
+trap 'lab down' EXIT
+
+as_written Documentation/lab.md 'tests/lab/lab migrate'
+check "the lab is down" grep -q 'is down$' <<< "$(lab status)"
+
+as_written Documentation/hacking.md 'LAB_REUSE=1'
+# "may still be loaded", it says.
+grep -o 'tests/lab/lab ssh g1 rmmod xensocket' Documentation/hacking.md | head -n 1 | bash
+# All but the last one, which ends it.
+while read -r line <&4; do
+	[[ $line == *" down" ]] || check "hacking.md: $line" bash -c "$line" < /dev/null
+done 4< <(block Documentation/hacking.md 'tests/lab/lab push')
+check "the module works" grep -q '^domid' <<< "$(tests/lab/lab ssh g1 /root/xsctl status)"
+
+# In a guest; the last one never ends.
+while read -r line <&4; do
+	status=0
+	lab ssh g1 "timeout 5 sh -c '$line'" || status=$?
+	check_equal "in a guest: $line" "$([[ $line == cat* ]] && echo 124 || echo 0)" "$status"
+done 4< <(block Documentation/hacking.md 'cat /sys/kernel/tracing')
+as_written Documentation/hacking.md 'tests/lab/lab ssh h1 xl sysrq' > "$TOP/build/sysrq"
+cat "$TOP/build/sysrq"
+check "a guest's tasks are on its console" grep -q 'task:.*state:' "$TOP/build/sysrq"
+for command in 'tests/holdings h1' 'tests/reports g1 g2' 'tests/lab/lab logs' 'tests/lab/lab ssh h1 xl dmesg'; do
+	check "hacking.md has $command" grep -q -F "$command" Documentation/hacking.md
+	check "$command" bash -c "$command" < /dev/null
+done
+tests/lab/lab down
+
+as_written Documentation/hacking.md 'tests/lab/lab chroot tests/btl/installed'
