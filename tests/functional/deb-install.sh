@@ -8,6 +8,7 @@
 
 . "$(dirname "$0")/../lib.sh"
 . "$(dirname "$0")/../btl.sh"
+. "$(dirname "$0")/../documents.sh"
 
 # both COMMAND: asserts that it succeeds in both guests, at once.
 both()
@@ -50,7 +51,15 @@ state="{ find / -xdev \( -path /var/log -o -path /var/cache -o -path /var/lib/ap
 	cut -d: -f1 /etc/group; dpkg-divert --list; ls /sys/module | grep xensocket; } | sort"
 both "rm -f /etc/dpkg/dpkg.cfg.d/*mmdebstrap*; $state > /tmp/before"
 
-both "DEBIAN_FRONTEND=noninteractive apt-get -q -y --no-install-recommends install /tmp/deb/*.deb"
+# As packages.md has it: what it says of guests, and the library, which nothing there needs.
+answers='APT::Get::Assume-Yes "true"; APT::Install-Recommends "false"; quiet "1";'
+in_guest=$(block "$TOP/Documentation/packages.md" 'modprobe xensocket')
+check "packages.md says how to install" [ "$(wc -l <<< "$in_guest")" = 2 ]
+both "echo '$answers' > /etc/apt/apt.conf.d/answers"
+both "cd /tmp/deb && DEBIAN_FRONTEND=noninteractive $(head -n 1 <<< "$in_guest")"
+both "$(tail -n 1 <<< "$in_guest")"
+both "cd /tmp/deb && DEBIAN_FRONTEND=noninteractive apt-get install ./libxensocket*.deb"
+both "rmmod xensocket"
 both "dkms status | grep '^xensocket.*$version.*installed'"
 # As at the start of an ordinary guest.
 both 'mkdir -p /run/udev && $(ls /usr/lib/systemd/systemd-udevd /lib/systemd/systemd-udevd | head -n 1) --daemon &&
@@ -84,12 +93,16 @@ check "and an old one loses it" lab ssh g1 'new=$(uname -r)-new && /etc/kernel/p
 # Twice is not once more.
 check "installed again over itself" lab ssh g2 'dpkg -i /tmp/deb/openmpi-xs_*.deb'
 both "rmmod xensocket && udevadm control --exit; pids=\$(pidof systemd-udevd) && kill \$pids
-	DEBIAN_FRONTEND=noninteractive apt-get -q -y purge $packages"
-both "rm -rf /tmp/a /tmp/a.c; $state > /tmp/after; diff /tmp/before /tmp/after"
+	DEBIAN_FRONTEND=noninteractive apt-get purge $packages"
+both "rm -rf /tmp/a /tmp/a.c /etc/apt/apt.conf.d/answers; $state > /tmp/after; diff /tmp/before /tmp/after"
 
 lab push "$TOP/build/$SUITE/deb"/xensocket-dom0_*.deb h1:/tmp/deb || fail "cannot copy to h1"
 state="find /etc/xen /usr -xdev | sort"
-check "dom0: installs" lab ssh h1 "$state > /tmp/before; dpkg -i /tmp/deb/xensocket-dom0_*.deb"
+lab ssh h1 "$state > /tmp/before; cp /etc/xen/xl.conf /tmp; echo '$answers' > /etc/apt/apt.conf.d/answers"
+while read -r line <&4; do
+	check "dom0: $line" lab ssh h1 "cd /tmp/deb && DEBIAN_FRONTEND=noninteractive $line"
+done 4< <(block "$TOP/Documentation/packages.md" 'apt-get install ./xensocket-dom0')
 check "dom0: the host has an identity" grep -qxE '[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}' <<< "$(lab ssh h1 xs-hostid)"
 check "dom0: the hotplug script is there" lab ssh h1 test -x /etc/xen/scripts/vif-xensocket
-check "dom0: purged it leaves nothing" lab ssh h1 "dpkg -P xensocket-dom0 && $state > /tmp/after && diff /tmp/before /tmp/after"
+lab ssh h1 "mv /tmp/xl.conf /etc/xen/xl.conf"
+check "dom0: purged it leaves nothing" lab ssh h1 "apt-get purge xensocket-dom0 && $state > /tmp/after && diff /tmp/before /tmp/after"
