@@ -8,7 +8,7 @@
  *	that is the module's own affair, or poll bits that nobody has asked for;
  *	indices and sizes that the kernel tells fit each other;
  *	nobody hangs or dies, and all that there was is given back;
- *	each kind of call has also succeeded.
+ *	each kind of call has also succeeded, if there were many.
  *
  * XSOCK_SEED at end A is the beginning of all choices; what a call finds also depends on what
  * others do meanwhile. XSOCK_CALLS at end A: calls of each thread.
@@ -1241,15 +1241,22 @@ static void tell_kind(int k)
 	printf("\n");
 }
 
-/* Has it done what it was to do? */
+/*
+ * Has it done what it was to do? What a few calls meet is chance, the more so between guests that
+ * are slow: of these is asked only that they have been made, and that no result was odd.
+ */
 static void look_at_round(int calls)
 {
-	unsigned long tried = 0;
+	const bool many = calls >= CALLS_DEFAULT;
+	unsigned long tried = 0, done = 0;
 
 	for (int k = 0; k < COUNT; k++) {
 		tell_kind(k);
 		tried += all->tried[k];
-		/* A few calls may all have failed. */
+		done += all->done[k];
+		if (!many)
+			continue;
+		/* Of a kind that is rare all may have failed. */
 		if (kinds[k].least > 0 && all->tried[k] > 50)
 			check(all->done[k] * 100 >= all->tried[k] * kinds[k].least);
 		if (!kinds[k].least && all->tried[k] > 50 && !check(all->done[k] > 0))
@@ -1261,10 +1268,8 @@ static void look_at_round(int calls)
 	printf("# %c callfuzz: %s: %lu calls, %lu connections, %lu bytes sent, %lu received, %lu faults\n",
 	       side, wild ? "wild" : "tame", tried, all->connected, all->sent, all->received, all->faults);
 	check(tried >= (unsigned long)PROCESSES * THREADS * calls);
-	/* A few calls may also not have met much. */
-	if (calls < CALLS_DEFAULT)
-		check(all->connected && all->sent && all->received);
-	else
+	check(done > 0);
+	if (many)
 		check(all->connected >= 5 && all->sent > 10000 && all->received > 10000);
 	if (!same(all->odd, 0))
 		printf("# %c callfuzz: %s\n", side, all->first);
