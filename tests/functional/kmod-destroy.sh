@@ -1,7 +1,7 @@
 #!/bin/bash
 # Proves: when a guest is destroyed, the other one's sockets say so and it is let go.
 # Lab: hosts=1 guests=2 type=all suite=trixie
-# Check: trixie-pv
+# Check: trixie-pvh
 # Limit: 200
 # SPDX-License-Identifier: BSD-3-Clause
 
