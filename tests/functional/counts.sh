@@ -40,7 +40,7 @@ sizes=(8 4096 524288)
 [ -z "${FULL:-}" ] || sizes=(8 512 4096 65536 524288)
 # Of 2000 messages: notifications, and questions whether the peer is there. Both are hypercalls.
 for size in "${sizes[@]}"; do
-	job g1,g2 2 --mca mpi_yield_when_idle 0 counts --size $size --messages 1
+	job g1,g2 2 --mca mpi_yield_when_idle 0 counts --size "$size" --messages 1
 	check_equal "ping-pong of $size bytes" 0 "$status"
 	grep -a "^MODULE" <<< "$out"
 	check_equal "notifications in 2000 messages of $size bytes" 0 "$(counted sent)"
