@@ -109,7 +109,7 @@ static irqreturn_t xsock_interrupt(int irq, void *data)
 	u32 fresh;
 
 	spin_lock_irqsave(&ring->ev_lock, flags);
-	ring->stats.events_received++;
+	xsock_count(&ring->stats.events_received, 1);
 	moved = xsock_index_moved(ring);
 	/* As with the index: somebody may have seen the state while others sleep. */
 	xsock_peer_look(ring);
@@ -119,7 +119,7 @@ static irqreturn_t xsock_interrupt(int irq, void *data)
 		eoi = 0;
 	WRITE_ONCE(ring->ahead, READ_ONCE(ring->ahead) + 1);
 	if (eoi)
-		ring->stats.events_empty++;
+		xsock_count(&ring->stats.events_empty, 1);
 	if ((moved || fresh) && ring->sk)
 		xsock_tell(ring, fresh);
 	/* The peer has let go, it seems; who says so again and again is slowed down. */
@@ -193,7 +193,7 @@ void xsock_event_send(struct xsock_ring *ring)
 	/* By irq, not by port: after a resume the port may be somebody else's. */
 	if (ring->irq) {
 		notify_remote_via_irq(ring->irq);
-		ring->stats.events_sent++;
+		xsock_count(&ring->stats.events_sent, 1);
 	}
 }
 
@@ -212,7 +212,7 @@ bool xsock_event_alive(struct xsock_ring *ring)
 {
 	struct evtchn_status status = { .dom = DOMID_SELF, .port = ring->port };
 
-	ring->stats.status_calls++;
+	xsock_count(&ring->stats.status_calls, 1);
 	if (HYPERVISOR_event_channel_op(EVTCHNOP_status, &status))
 		return false;
 	return status.status == EVTCHNSTAT_interdomain;

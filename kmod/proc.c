@@ -40,15 +40,15 @@ void xsock_get_info(struct sock *sk, struct xsock_info *info)
 	info->size = ring->idx.size;
 	info->prod = ring->idx.prod;
 	info->cons = ring->idx.cons;
-	info->events_sent = ring->stats.events_sent;
-	info->events_spared = ring->stats.events_spared;
+	info->events_sent = READ_ONCE(ring->stats.events_sent);
+	info->events_spared = READ_ONCE(ring->stats.events_spared);
 	info->events_received = READ_ONCE(ring->stats.events_received);
 	info->events_empty = READ_ONCE(ring->stats.events_empty);
 	info->waits = READ_ONCE(ring->stats.waits);
 	info->status_calls = READ_ONCE(ring->stats.status_calls);
 	info->regions = ring->nexposed;
-	info->gets = ring->stats.gets;
-	info->get_bytes = ring->stats.get_bytes;
+	info->gets = READ_ONCE(ring->stats.gets);
+	info->get_bytes = READ_ONCE(ring->stats.get_bytes);
 	mutex_unlock(&ring->lock);
 }
 
@@ -85,10 +85,11 @@ static int xsock_seq_show(struct seq_file *seq, void *v)
 		   READ_ONCE(ring->lingering),
 		   from_kuid_munged(seq_user_ns(seq), ring->uid), ring->idx.size,
 		   READ_ONCE(ring->idx.prod), READ_ONCE(ring->idx.cons), READ_ONCE(ring->err),
-		   ring->stats.events_sent, ring->stats.events_spared,
-		   ring->stats.events_received, ring->stats.events_empty, ring->stats.waits,
-		   ring->stats.status_calls, READ_ONCE(ring->nexposed), ring->stats.gets,
-		   ring->stats.get_bytes);
+		   READ_ONCE(ring->stats.events_sent), READ_ONCE(ring->stats.events_spared),
+		   READ_ONCE(ring->stats.events_received), READ_ONCE(ring->stats.events_empty),
+		   READ_ONCE(ring->stats.waits), READ_ONCE(ring->stats.status_calls),
+		   READ_ONCE(ring->nexposed), READ_ONCE(ring->stats.gets),
+		   READ_ONCE(ring->stats.get_bytes));
 	return 0;
 }
 

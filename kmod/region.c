@@ -486,7 +486,7 @@ static int xsock_get_copy(struct xsock_ring *ring, struct xsock_get *get, size_t
 {
 	if (xsock_hyper_copy(get->ops, xsock_get_ops(ring, get, len)))
 		return -EREMOTEIO;
-	ring->stats.get_bytes += len;
+	xsock_count(&ring->stats.get_bytes, len);
 	return 0;
 }
 
@@ -533,7 +533,7 @@ static int xsock_get_run(struct xsock_ring *ring, struct xsock_get *get, u64 off
 	if (err)
 		return err;
 	mutex_lock(&ring->lock);
-	ring->stats.gets++;
+	xsock_count(&ring->stats.gets, 1);
 	mutex_unlock(&ring->lock);
 	return 0;
 }

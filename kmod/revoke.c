@@ -70,9 +70,10 @@ static u64 xsock_copy_data(struct xsock_ring *ring)
  */
 static u32 xsock_cut(struct xsock_ring *ring, u64 kept, u32 reason)
 {
-	ring->idx.prod = ring->idx.cons + kept;
+	xsock_store(&ring->idx.prod, ring->idx.cons + kept);
 	spin_lock_irq(&ring->ev_lock);
-	ring->peer_state &= ~(XSOCK_TX_FIN | XSOCK_TX_CLOSED);
+	WRITE_ONCE(ring->peer_state,
+		   ring->peer_state & ~(XSOCK_TX_FIN | XSOCK_TX_CLOSED));
 	spin_unlock_irq(&ring->ev_lock);
 	return reason == XSOCK_REASON_NONE ? XSOCK_REASON_GONE : reason;
 }

@@ -320,7 +320,7 @@ void xsock_peer_look(struct xsock_ring *ring)
 	fresh = state & ~ring->peer_state;
 	if (!fresh)
 		return;
-	ring->peer_state |= fresh;
+	WRITE_ONCE(ring->peer_state, ring->peer_state | fresh);
 	ring->untold |= fresh;
 
 	if (tx) {

@@ -91,7 +91,7 @@ static inline bool xsock_accept_prod(struct xsock_idx *i, __u64 prod)
 {
 	if ((__u64)(prod - i->prod) > xsock_free(i))
 		return false;
-	i->prod = prod;
+	xsock_store(&i->prod, prod);
 	return true;
 }
 
@@ -100,7 +100,7 @@ static inline bool xsock_accept_cons(struct xsock_idx *i, __u64 cons)
 {
 	if ((__u64)(cons - i->cons) > xsock_used(i))
 		return false;
-	i->cons = cons;
+	xsock_store(&i->cons, cons);
 	return true;
 }
 
@@ -112,8 +112,8 @@ static inline bool xsock_adopt(struct xsock_idx *i, __u64 prod, __u64 cons)
 {
 	if ((__u64)(prod - cons) > i->size)
 		return false;
-	i->prod = prod;
-	i->cons = cons;
+	xsock_store(&i->prod, prod);
+	xsock_store(&i->cons, cons);
 	return true;
 }
 
@@ -139,9 +139,9 @@ static inline __u64 xsock_tx_store(struct xsock_idx *i, struct xsock_tx_page *tx
 {
 	__u64 old = i->prod;
 
-	i->prod = old + n;
+	xsock_store(&i->prod, old + n);
 	/* Release: the data is there before the index says so. */
-	xsock_store_release(&tx->prod, i->prod);
+	xsock_store_release(&tx->prod, old + n);
 	return old;
 }
 
@@ -173,12 +173,12 @@ static inline bool xsock_rx_consume(struct xsock_idx *i, struct xsock_rx_page *r
 {
 	__u64 old = i->cons;
 
-	i->cons = old + n;
+	xsock_store(&i->cons, old + n);
 	/* Release: the last read is done before the transmitter may overwrite. */
-	xsock_store_release(&rx->cons, i->cons);
+	xsock_store_release(&rx->cons, old + n);
 	/* Pairs with the barrier in xsock_tx_arm(). */
 	xsock_full_barrier();
-	return xsock_crossed(old, i->cons, xsock_load(&tx->wake_at));
+	return xsock_crossed(old, old + n, xsock_load(&tx->wake_at));
 }
 
 /*

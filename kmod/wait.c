@@ -33,7 +33,7 @@ int xsock_sleep(struct sock *sk, struct xsock_ring *ring, struct xsock_sleeper *
 	}
 	if (signal_pending(current))
 		return sock_intr_errno(sleeper->timeo);
-	ring->stats.waits++;
+	xsock_count(&ring->stats.waits, 1);
 	/* Who waits for bytes gets them; SIGIO would only interrupt him. */
 	if (ring->role == XSOCK_ROLE_RX)
 		sk_set_bit(SOCKWQ_ASYNC_WAITDATA, sk);
