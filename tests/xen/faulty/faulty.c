@@ -68,6 +68,8 @@ static noinline int race(void *until)
 {
 	while (time_before(jiffies, (unsigned long)until)) {
 		raced++;
+		/* In memory, each time. */
+		barrier();
 		cond_resched();
 	}
 	return 0;
