@@ -13,6 +13,13 @@ blocks()
 		sed 's/^g[0-9][$#] //; s/^ *//; s/   *[^ ].*//'
 }
 
+# commands DOCUMENT: those that it shows, in blocks and in backquotes.
+commands()
+{
+	blocks "$1" | grep .
+	sed '/^```/,/^```/d' "$1" | grep -o '`[^`]*`' | tr -d '`'
+}
+
 # block DOCUMENT COMMAND: the commands of the first block in which one begins so.
 block()
 {

@@ -16,13 +16,6 @@ mkdir -p build
 work=$(mktemp -d -p build)
 trap 'rm -rf "$TOP/$work"' EXIT
 
-# commands DOCUMENT: those that it shows, in blocks and in backquotes.
-commands()
-{
-	blocks "$1" | grep .
-	sed '/^```/,/^```/d' "$1" | grep -o '`[^`]*`' | tr -d '`'
-}
-
 # has TOOL OPTION-OR-COMMAND: does its help know it? Commands begin a line there.
 has()
 {

@@ -5,13 +5,14 @@
 #include <linux/list.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
+#include <linux/panic.h>
 #include <linux/sched/task.h>
 #include <linux/slab.h>
 #include <linux/spinlock.h>
 
 static char *kind = "none";
 module_param(kind, charp, 0444);
-MODULE_PARM_DESC(kind, "use-after-free, leak, page-leak, atomic-sleep, lock-order, race");
+MODULE_PARM_DESC(kind, "use-after-free, leak, page-leak, atomic-sleep, lock-order, race, panic");
 
 static DEFINE_SPINLOCK(spinlock);
 static DEFINE_MUTEX(outer);
@@ -103,6 +104,8 @@ static int __init faulty_init(void)
 		lock_order();
 	else if (!strcmp(kind, "race"))
 		race_each_other();
+	else if (!strcmp(kind, "panic"))
+		panic("on purpose");
 	return 0;
 }
 
