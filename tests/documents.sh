@@ -1,5 +1,6 @@
 # shellcheck shell=bash
 # Commands that documents show; sourced after lib.sh.
+# shellcheck disable=SC2016 # backquotes are those of documents
 # SPDX-License-Identifier: BSD-3-Clause
 
 # blocks DOCUMENT: the commands of its blocks, a line each, without what is said beside them. An

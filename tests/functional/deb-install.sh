@@ -2,7 +2,7 @@
 # Proves: in fresh guests the packages install, DKMS builds the module, also for a new kernel, what they have works, and purged they leave nothing.
 # Lab: hosts=1 guests=0 type=pvh suite=all
 # Check: none
-# Limit: 2700
+# Limit: 3600
 # shellcheck disable=SC2016 # what is in single quotes is expanded in the guest
 # SPDX-License-Identifier: BSD-3-Clause
 
