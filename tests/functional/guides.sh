@@ -21,7 +21,7 @@ typed()
 {
 	local change
 	[ "$(commands "Documentation/$1.md" | grep -c -x -F -e "$2")" -gt 0 ] || fail "$1.md does not have: $2"
-	printf '%s %s\n' "$1" "$2" >> "$work/typed"
+	printf '%s\n' "$2" >> "$work/typed"
 	line=$2
 	shift 2
 	for change; do
@@ -259,6 +259,7 @@ all_quiesced()
 }
 eventually 60 "six ranks have said that it is done" all_quiesced
 at mpi@g1 control 'xs-btlctl --wait 60 quiesce'
+at mpi@g1 events 'xs-btlctl quiesce'
 at mpi@g1 control 'xs-btlctl resume'
 eventually 60 "all is on rings" on xs
 for guest in g1 g2; do
@@ -326,5 +327,5 @@ elsewhere=$(for document in README.md Documentation/packages.md; do commands "$d
 for document in user-guide xs-run control events dom0; do
 	check_equal "$document.md has no more" "" "$(commands "Documentation/$document.md" |
 		grep -E '^([A-Z_]+=[^ ]+ )*(make|mpirun|ompi_info|x(s-|sc|l|enstore-)[a-z]*|(ins|rm)mod|modprobe|echo|ulimit|kill) [^:]' |
-		grep -v ── | grep -v -x -F -e "$elsewhere" | grep -v -x -F -e "$(sed -n "s/^$document //p" "$work/typed")")"
+		grep -v ── | grep -v -x -F -e "$elsewhere" | grep -v -x -F -f "$work/typed")"
 done
