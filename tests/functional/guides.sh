@@ -189,6 +189,9 @@ check "its connections were moved" [ "$(grep -c '^xs-run: connected' <<< "$said"
 at g2 user-guide 'xs-run PROGRAM' PROGRAM='redis-cli -h 10.0.0.1 ping'
 check_equal "redis-cli has its answer" PONG "$said"
 lab ssh g1 pkill -x redis-server
+# Open MPI 4.1 knows one address of an interface, the last one.
+check "g1 is not any more" lab ssh g1 'ip address del 10.0.0.1/24 dev eth0'
+check "nor is g2" lab ssh g2 'ip address del 10.0.0.2/24 dev eth0'
 
 # Jobs.
 here='--host g1,g2 --mca op ^avx --mca btl_tcp_if_include 10.77.0.0/16'
