@@ -62,7 +62,7 @@ follows()
 	pass "$1.md, at $machine: $line ... begins"
 }
 
-# said MACHINE FILE WORDS: that has come.
+# has MACHINE FILE WORDS: so much of it has come.
 has()
 {
 	lab ssh "$1" cat "$2" | grep -q -e "$3"
