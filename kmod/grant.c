@@ -13,6 +13,9 @@
 /* How long page references of others may delay an unmapping. */
 #define XSOCK_STRAY_MS	200
 
+/* How often to try to end what only the handshake needed; a copy takes microseconds. */
+#define XSOCK_HEAD_TRIES	16
+
 /* Foreign pages that were still referenced when they were unmapped, by pfn. */
 static DEFINE_XARRAY(strays);
 
@@ -117,19 +120,29 @@ bool xsock_grant_end(struct xsock_ring *ring)
 	return xsock_regions_end(ring, true);
 }
 
-/* The receiver has come: head and list pages need not be shown any longer. */
+/*
+ * The receiver has come: head and list pages need not be shown any longer. A receiver that
+ * keeps them mapped has them until the ring goes; one whose other process happens to copy one
+ * at this moment is waited for.
+ */
 void xsock_grant_end_handshake(struct xsock_ring *ring)
 {
-	unsigned int n = 1 + xsock_list_pages(ring->npages);
+	unsigned int n = 1 + xsock_list_pages(ring->npages), tries = XSOCK_HEAD_TRIES;
+	bool again;
 
-	mutex_lock(&ring->lock);
-	/* Detached, all grants are being ended. */
-	while (ring->attached && ring->ended < n &&
-	       gnttab_try_end_foreign_access(ring->refs[ring->ended])) {
-		__free_page(ring->granted[ring->ended]);
-		ring->granted[ring->ended++] = NULL;
-	}
-	mutex_unlock(&ring->lock);
+	do {
+		mutex_lock(&ring->lock);
+		/* Detached, all grants are being ended. */
+		while (ring->attached && ring->ended < n &&
+		       gnttab_try_end_foreign_access(ring->refs[ring->ended])) {
+			__free_page(ring->granted[ring->ended]);
+			ring->granted[ring->ended++] = NULL;
+		}
+		again = ring->attached && ring->ended < n && --tries;
+		mutex_unlock(&ring->lock);
+		if (again)
+			usleep_range(200, 1000);
+	} while (again);
 }
 
 /* The module goes: leave pages and references that are in use to the grant table. */
