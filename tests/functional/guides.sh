@@ -202,8 +202,9 @@ says '\<xs_frags=0'
 at mpi@g1 control 'mpirun --mca btl_xs_checksum 1 ...' "...=--mca btl xs,self $here suite sizes"
 says '^SUITE done [1-9]'
 at mpi@g1 events 'mpirun --mca btl_xs_syslog 1' "1=1 --mca btl xs,self $here ring --rounds 20"
-[ "$SUITE" = bookworm ] ||
-	at mpi@g1 events 'mpirun --mca btl_xs_pmix 1' "1=1 --mca btl xs,self $here ring --rounds 20"
+# Open MPI 4.1 cannot, and nothing else becomes of it.
+at mpi@g1 events 'mpirun --mca btl_xs_pmix 1' "1=1 --mca btl xs,self $here ring --rounds 20"
+says 'RING OK rounds=20'
 
 # begin DOCUMENT COMMAND MORE: a job that runs until it is told to end, in the way of btl.sh.
 begin()
