@@ -189,14 +189,14 @@ static void encode(uint8_t to[XSOCK_OFFER_SIZE], uint16_t domid, uint32_t gref, 
 	memcpy(to, &bytes, sizeof(bytes));
 }
 
-/* A ring that is not there: of this process, of none, of a domain that cannot be. */
+/* A ring that is not there: of this domain, or of one that cannot be. */
 static bool offer(void)
 {
 	mca_btl_xs_offer_t offer;
 
 	fill(&offer, sizeof(offer));
 	if (below(4))
-		encode(offer.offer, below(4) ? own_domid() : (uint16_t)rnd(),
+		encode(offer.offer, below(4) ? own.hello.domid : (uint16_t)rnd(),
 		       below(4) ? (uint32_t)getpid() : (uint32_t)rnd(),
 		       below(2) ? 900 + (uint32_t)below(100) : (uint32_t)rnd());
 	return is(MCA_BTL_XS_OFFER, &offer, sizeof(offer));
