@@ -363,6 +363,18 @@ void mca_btl_xs_endpoint_lost(mca_btl_xs_endpoint_t *endpoint)
     mca_btl_xs_endpoint_fatal(endpoint, "connection lost", "TCP connection lost");
 }
 
+void mca_btl_xs_endpoint_no_memory(mca_btl_xs_endpoint_t *endpoint)
+{
+    if (endpoint->lost || endpoint->quiet) {
+        return;
+    }
+    endpoint->lost = true;
+    OPAL_THREAD_UNLOCK(&endpoint->lock);
+    mca_btl_xs_events_throw(MCA_BTL_XS_THROWN_RANK_DEAD, endpoint, "tcp", "no-memory");
+    mca_btl_xs_endpoint_fatal(endpoint, "no memory", "no memory for a fragment");
+    OPAL_THREAD_LOCK(&endpoint->lock);
+}
+
 void mca_btl_xs_endpoint_spoilt(mca_btl_xs_endpoint_t *endpoint)
 {
     if (endpoint->lost || endpoint->quiet) {

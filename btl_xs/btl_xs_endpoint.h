@@ -163,6 +163,12 @@ void mca_btl_xs_endpoint_put(mca_btl_xs_endpoint_t *endpoint);
 /* TCP has failed. */
 void mca_btl_xs_endpoint_lost(mca_btl_xs_endpoint_t *endpoint);
 
+/*
+ * There is no memory for a fragment that has to be kept. The lock is held, but not while the layer
+ * above is told.
+ */
+void mca_btl_xs_endpoint_no_memory(mca_btl_xs_endpoint_t *endpoint);
+
 /* It has brought something damaged, which nobody will send again. */
 void mca_btl_xs_endpoint_spoilt(mca_btl_xs_endpoint_t *endpoint);
 

@@ -229,7 +229,7 @@ static bool mca_btl_xs_gate_permitted(int fd)
 /* False: nobody has connected. */
 static bool mca_btl_xs_gate_accept(int fd)
 {
-    static const char refused[] = "xs-btlctl refused\n";
+    const char *refused = NULL;
     mca_btl_xs_gate_tool_t *tool;
     const char *job = mca_btl_xs_compat_job_name();
     int peer = accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
@@ -237,9 +237,13 @@ static bool mca_btl_xs_gate_accept(int fd)
     if (-1 == peer) {
         return false;
     }
-    if (!mca_btl_xs_gate_permitted(peer)
-        || MCA_BTL_XS_GATE_TOOLS <= opal_list_get_size(&gate.tools)) {
-        (void) send(peer, refused, sizeof(refused) - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (!mca_btl_xs_gate_permitted(peer)) {
+        refused = "xs-btlctl refused\n";
+    } else if (MCA_BTL_XS_GATE_TOOLS <= opal_list_get_size(&gate.tools)) {
+        refused = "xs-btlctl busy\n";
+    }
+    if (NULL != refused) {
+        (void) send(peer, refused, strlen(refused), MSG_DONTWAIT | MSG_NOSIGNAL);
         close(peer);
         return true;
     }

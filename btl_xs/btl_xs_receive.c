@@ -58,7 +58,7 @@ static void mca_btl_xs_receive_keep(mca_btl_xs_endpoint_t *endpoint, const mca_b
     early = malloc(sizeof(*early) + hdr->size);
     if (OPAL_UNLIKELY(NULL == early)) {
         /* Not covered, so the peer still has it, but nobody would ask for it. */
-        mca_btl_xs_endpoint_lost(endpoint);
+        mca_btl_xs_endpoint_no_memory(endpoint);
         return;
     }
     OBJ_CONSTRUCT(early, mca_btl_xs_early_t);

@@ -265,7 +265,7 @@ static void mca_btl_xs_send_resync(mca_btl_xs_endpoint_t *endpoint)
         }
         frag = mca_btl_xs_frag_alloc(hdr->size, MCA_BTL_DES_FLAGS_BTL_OWNERSHIP);
         if (OPAL_UNLIKELY(NULL == frag)) {
-            mca_btl_xs_endpoint_lost(endpoint);
+            mca_btl_xs_endpoint_no_memory(endpoint);
             break;
         }
         frag->endpoint = endpoint;

@@ -247,14 +247,8 @@ int do_command(const struct command *c)
 	}
 	if (!n && silent)
 		return EXIT_TIMEOUT;
-	if (!n && gates_denied) {
-		say("not permitted: jobs of others are running here");
-		return EXIT_DENIED;
-	}
-	if (!n) {
-		say("no %s has a rank with the BTL xs here", c->job ? c->job : "job");
-		return EXIT_NO_JOB;
-	}
+	if (!n)
+		return no_gate(c->job);
 	if (n > 1 && !c->many) {
 		say("there is more than one job, choose by --job:");
 		for (i = 0; i < n; i++)

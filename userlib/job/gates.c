@@ -17,7 +17,7 @@
 
 struct gate gates[GATES];
 int gate_count;
-int gates_denied;
+int gates_denied, gates_busy;
 unsigned int gates_opened;
 
 void say(const char *format, ...)
@@ -207,7 +207,22 @@ void gate_greeted(struct gate *g)
 	else
 		close_gate(g);
 	gates_denied += !strcmp(line, "xs-btlctl refused");
+	gates_busy += !strcmp(line, "xs-btlctl busy");
 	free(line);
+}
+
+int no_gate(const char *job)
+{
+	if (gates_busy) {
+		say("the ranks here have as many tools connected as they take");
+		return EXIT_TIMEOUT;
+	}
+	if (gates_denied) {
+		say("not permitted: jobs of others are running here");
+		return EXIT_DENIED;
+	}
+	say("no %s has a rank with the BTL xs here", job ? job : "job");
+	return EXIT_NO_JOB;
 }
 
 long seconds(const char *text)

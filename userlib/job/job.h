@@ -39,6 +39,7 @@ extern struct gate gates[GATES];
 extern int gate_count;
 extern unsigned int gates_opened;
 extern int gates_denied;	/* that belong to others, or have refused us */
+extern int gates_busy;		/* that have as many tools as they take */
 
 /* On standard error, with the program's name. */
 void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
@@ -52,6 +53,9 @@ int in_list(const char *list, unsigned long rank);
 /* Arguments of a program; ends it if they are wrong. */
 long seconds(const char *text);
 const char *list(const char *text);
+
+/* No rank of @job, or of any, has let us in: says why, and returns the exit code. */
+int no_gate(const char *job);
 
 /* Connects to all processes in this guest that we may connect to, and are not yet. */
 void open_gates(void);

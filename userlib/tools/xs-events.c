@@ -461,12 +461,7 @@ static int show(long timeout)
 		return EXIT_TIMEOUT;
 	if (jobs || wait_for_jobs || open_count())
 		return 0;
-	if (gates_denied) {
-		say("not permitted: jobs of others are running here");
-		return EXIT_DENIED;
-	}
-	say("no %s has a rank with the BTL xs here", wanted_job ? wanted_job : "job");
-	return EXIT_NO_JOB;
+	return no_gate(wanted_job);
 }
 
 /* ---- throwing ---- */
