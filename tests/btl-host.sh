@@ -48,13 +48,14 @@ positive()
 
 # said TEXT COMPONENT PATTERN STATUS ARGUMENT...: asserts that a job tells the user, once, and
 # goes on (0) or not (1). Debian 12's mpirun loses some of what its processes have to say
-# ("ORTE_ERROR_LOG: Data unpack ..."), so there is more than one try.
+# ("ORTE_ERROR_LOG: Data unpack ..."), so there is more than one try. The program is ring, or SAID.
 said()
 {
 	local text="$SUITE: $1" component=$2 pattern=$3 want=$4 try
 	shift 4
 	for try in 1 2 3 4 5 6 7 8; do
-		job "$component" 2 "$@" "$programs/ring" --rounds 3
+		# shellcheck disable=SC2086 # words
+		job "$component" 2 "$@" $programs/${SAID:-ring --rounds 3}
 		printf '%s\n' "$out"
 		check_equal "$text: does the job go on" "$want" "$((status != 0))"
 		grep -a -q ORTE_ERROR_LOG <<< "$out" || break

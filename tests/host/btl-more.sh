@@ -76,6 +76,8 @@ for SUITE in ${SUITES:-trixie bookworm}; do
 	FAKEXEN_DENIED=1 said "no permission" btl-fake 'must be readable' 0
 	FAKEXEN_VERSION=9 said "another module" btl-fake 'have different versions' 0
 	FAKEXEN_NOBUFS=100 said "a limit" btl-fake 'for lack of resources' 0
+	SAID="suite --seconds 20 flood" FAKEXEN_EPOCH_MS=15 said "no memory" btl-fake 'has no memory for a fragment' 1 \
+		--mca btl_xs_free_list_num 1 --mca btl_xs_free_list_inc 1 --mca btl_xs_free_list_max 16
 	FAKEXEN_NOBUFS=100 job btl-fake 2 --mca btl_xs_warn 0 "$programs/ring" --rounds 3
 	! grep -a 'lack of resources' <<< "$out" || fail "$SUITE: btl_xs_warn does not help"
 	pass "$SUITE: nothing is said if not wanted"

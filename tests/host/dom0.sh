@@ -20,6 +20,7 @@ mkdir stubs "$work/store"
 # Xenstore is a directory. What a test wants to happen at a write, "$work/at-write" does.
 cat > stubs/xenstore-read <<- 'END'
 	#!/bin/sh
+	[ "$1" != domid ] || { [ ! -e "$WORK/away" ] && echo 0; exit; }
 	if [ -d "$WORK/store$1" ]; then echo; else cat "$WORK/store$1" 2> /dev/null; fi
 END
 cat > stubs/xenstore-write <<- 'END'
@@ -160,8 +161,23 @@ for answer in '' '1 quiesced' '(' '!' '-n' '*' ' quiesced' "$(printf '%04000d' 0
 	check "xl has not been called" [ ! -e arguments ]
 	check_equal "taken back" release "$(node 5 request | cut -d ' ' -f 1)"
 done
+check "the user is told" grep -q -x "xs-migrate: 'g1' does not quiesce within 0 s: nothing has been done" out
 ends "without --require" 0 xs-migrate --wait 0 g1 h2
+check "the user is told" grep -q -x "xs-migrate: 'g1' does not quiesce within 0 s: going on without" out
 check_equal "xl has been called" "<migrate><g1><h2>" "$(cat arguments)"
+for command in 'xs-migrate --require g1 h2:3:nothing has been done' 'xs-migrate g1 h2:0:going on without'; do
+	IFS=: read -r words want then <<< "$command"
+	anew
+	echo exit 1 > at-write
+	# shellcheck disable=SC2086 # likewise
+	ends "xenstore takes nothing: $words" "$want" $words
+	check "the user is told" grep -q -x "xs-migrate: 'g1' cannot be asked, xenstore does not take it: $then" out
+done
+anew
+touch away
+ends "there is no xenstore" 1 xs-migrate g1 h2
+check "the user is told" grep -q -x 'xs-migrate: xenstore does not answer: is this root, in dom0?' out
+rm away
 anew 4
 rm "$store/5/data/xensocket/version"
 ends "no module" 4 xs-migrate --require g1 h2
