@@ -6,7 +6,7 @@ export SUITE
 LAB = tests/lab/lab
 
 .DEFAULT_GOAL := help
-.PHONY: help all deps demo check check-full check-debug check-races check-host check-model check-migration check-lab soak coverage fuzz bench bench-counts bench-migration btl install install-dom0 clean distclean deb dist
+.PHONY: help all deps demo check check-full check-debug check-races check-host check-model check-migration check-lab soak coverage fuzz bench bench-counts bench-migration btl install install-dom0 uninstall uninstall-dom0 clean distclean deb dist
 
 help:
 	@echo 'make demo        MPI over TCP and xensockets between two Xen guests, and a live migration'
@@ -29,6 +29,8 @@ help:
 	@echo 'make bench-migration how long a job stands still when a guest migrates (ROUNDS=3)'
 	@echo 'make install     library, tools and Open MPI component (DESTDIR=, PREFIX=), built here'
 	@echo 'make install-dom0 commands and hotplug script for dom0 (DESTDIR=, PREFIX=)'
+	@echo 'make uninstall   take away what install has put there'
+	@echo 'make uninstall-dom0 what install-dom0 has'
 	@echo 'make deb         Debian packages for SUITE, below build/SUITE/deb/'
 	@echo 'make dist        the sources of the last commit as build/xensocket-VERSION.tar.gz'
 	@echo 'make clean       remove what was built; the image cache stays'
@@ -110,8 +112,15 @@ install:
 	@if command -v ompi_info > /dev/null; then $(MAKE) -C btl_xs install; else \
 		echo 'no Open MPI on this machine: btl_xs is not installed'; fi
 
+uninstall:
+	@$(MAKE) -C userlib uninstall
+	@if command -v ompi_info > /dev/null; then $(MAKE) -C btl_xs uninstall; fi
+
 install-dom0:
 	@$(MAKE) -C xen-scripts install
+
+uninstall-dom0:
+	@$(MAKE) -C xen-scripts uninstall
 
 # The version of all parts stands in one place.
 VERSION = $(shell sed -n 's/^.define XSOCK_RELEASE[^"]*"\(.*\)"/\1/p' kmod/uapi/xensocket.h)

@@ -76,7 +76,7 @@ struct mca_btl_xs_component_t {
     bool syslog;               /**< events go there, too */
     unsigned int node_silence; /**< seconds until a silent guest counts as dead; 0: never */
 
-    bool quiesced;                /**< likewise, for somebody else */
+    bool quiesced;                /**< all peers are kept on TCP, for somebody else */
     bool ended;                   /**< the layer above is gone */
     opal_mutex_t lock;            /**< endpoints, by_name */
     opal_list_t endpoints;        /**< all peers */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* All that differs between kernel versions. Supported: Linux 6.1 to 6.12. */
+/* All that differs between kernel versions: runs on Linux 6.1 to 6.12, compiles for later ones. */
 #ifndef _XSOCK_COMPAT_H
 #define _XSOCK_COMPAT_H
 

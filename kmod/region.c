@@ -5,8 +5,8 @@
  * mapped by the peer.
  *
  * References are found in the ring's regions page, where kernels alone write. A reference
- * that has been given back may lead to memory of another user's tomorrow, so a get must not
- * on with one: while it uses a slot it says that it is busy, and has the ring mapped.
+ * that has been given back may lead to memory of another user's tomorrow, so no get may
+ * use one that has been: while it uses a slot it says that it is busy, and has the ring mapped.
  * References are given back when neither is so. A peer that says so for too long cannot
  * copy any more all the same.
  */

@@ -43,7 +43,7 @@
  *	domain. In an offer: domid of the transmitter.
  * @sxen_gref: offer: grant reference of the head page; 0 for bind()
  * @sxen_port: offer: the transmitter's event channel port; 0 for bind()
- * @sxen_version: offer: XSOCK_VERSION; 0 for bind()
+ * @sxen_version: offer: XSOCK_VERSION; bind() does not look at it
  * @sxen_cookie: offer: random, known to whoever was given the offer
  *
  * An offer is good for one connect(), on the same host, while the transmitter's
@@ -274,7 +274,7 @@ struct xsock_regions {
 #define XSOCK_ROLE_TX		1
 #define XSOCK_ROLE_RX		2
 
-/* xsock_info.path: how far the socket has come */
+/* xsock_info.state: how far the socket has come */
 #define XSOCK_STATE_NEW		0	/* neither bound nor connected */
 #define XSOCK_STATE_OFFERED	1	/* transmitter: nobody has connected yet */
 #define XSOCK_STATE_OPEN	2	/* both ends are there */

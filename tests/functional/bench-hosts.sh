@@ -76,7 +76,7 @@ measures "mpi-$SUITE" 'GUESTS=guest1,guest2 LOCAL=guest3 tests/bench/mpi' MOST=6
 has "mpi-$SUITE" xs
 has "mpi-$SUITE" tcp
 
-measures "raw-$SUITE-pvh" 'GUESTS=root@guest1,root@guest2 LOCAL=root@guest3 tests/bench/raw' MAXIMUM=64
+measures "raw-$SUITE-pvh" 'GUESTS=root@guest1,root@guest2 LOCAL=root@guest3 tests/bench/raw' MOST=64
 for transport in tcp xensocket ring vchan vchan-poll unix; do
 	has "raw-$SUITE-pvh" "$transport"
 done

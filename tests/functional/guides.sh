@@ -119,7 +119,7 @@ push_btl g1 g2
 for guest in g1 g2; do
 	tar -c -C build/guides usr | lab ssh "$guest" 'tar -x -C / --no-same-owner && ldconfig' || fail "cannot copy to $guest"
 	lab push "$MODULE" "$guest:/root/build/kmod" || fail "cannot copy to $guest"
-	lab push Makefile btl_xs kmod "$guest:/root/xensocket" || fail "cannot copy to $guest"
+	lab push Makefile btl_xs kmod userlib "$guest:/root/xensocket" || fail "cannot copy to $guest"
 	at "$guest" user-guide 'insmod build/kmod/xensocket.ko'
 	at "$guest" user-guide 'xsctl status'
 	says '^state running'
@@ -312,9 +312,10 @@ check "--all: what was before it" has g2 /tmp/all '"MPI_INIT"'
 check "the others do not know that" [ "$(lab ssh g2 grep -c MPI_INIT /tmp/json)" = 0 ]
 
 # Away with it.
-at g1 user-guide 'make -C btl_xs uninstall' 'make=cd xensocket; make'
+at g1 user-guide 'make uninstall' 'make=cd xensocket; make'
 typed user-guide "ompi_info | grep 'btl: xs'"
 check "there is no component" [ -z "$(lab ssh g1 "$line")" ]
+check_equal "nor anything of library and tools" "" "$(lab ssh g1 find /usr/local -name "'*xens*'" -o -name "'xs*'")"
 at g1 user-guide 'make -C kmod clean' 'make=cd xensocket; make'
 
 # What else these guides have. What the README and packages.md have, too, readme and deb-install

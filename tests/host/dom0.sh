@@ -166,12 +166,12 @@ ends "without --require" 0 xs-migrate --wait 0 g1 h2
 check "the user is told" grep -q -x "xs-migrate: 'g1' does not quiesce within 0 s: going on without" out
 check_equal "xl has been called" "<migrate><g1><h2>" "$(cat arguments)"
 for command in 'xs-migrate --require g1 h2:3:nothing has been done' 'xs-migrate g1 h2:0:going on without'; do
-	IFS=: read -r words want then <<< "$command"
+	IFS=: read -r words want end <<< "$command"
 	anew
 	echo exit 1 > at-write
 	# shellcheck disable=SC2086 # likewise
 	ends "xenstore takes nothing: $words" "$want" $words
-	check "the user is told" grep -q -x "xs-migrate: 'g1' cannot be asked, xenstore does not take it: $then" out
+	check "the user is told" grep -q -x "xs-migrate: 'g1' cannot be asked, xenstore does not take it: $end" out
 done
 anew
 touch away

@@ -102,7 +102,8 @@ struct xsock_offer {
  * @offer: gets the offer
  *
  * Returns the socket. Fails with -EAFNOSUPPORT (no module), -EHOSTUNREACH (no such
- * domain on this host), -EADDRNOTAVAIL (own domain), -ENETDOWN (quiesced), -ENOBUFS,
+ * domain on this host), -EADDRNOTAVAIL (own domain, or
+ * that is not known), -ENETDOWN (quiesced), -ENOBUFS,
  * -ENOSPC or -ENOMEM (limits), -EPERM.
  */
 int xsock_offer_create(unsigned int peer, size_t ring, int flags, struct xsock_offer *offer);
