@@ -100,7 +100,7 @@ static void xsock_quiesce_work(struct work_struct *work)
 	number = quiesces;
 	mutex_unlock(&control_lock);
 	xsock_detach_all(XSOCK_REASON_QUIESCE);
-	xsock_linger_kick(XSOCK_QUIESCE_MS);
+	xsock_linger_flush(XSOCK_QUIESCE_MS);
 	mutex_lock(&control_lock);
 	/* Released meanwhile, perhaps; and begun anew, for which we run once more. */
 	if (control_state == XSOCK_CTL_QUIESCING && quiesces == number) {

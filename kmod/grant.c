@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Granting own pages to the peer, and mapping those of the peer. */
 #include <linux/delay.h>
-#include <linux/highmem.h>
 #include <linux/module.h>
 #include <linux/slab.h>
 #include <linux/xarray.h>

@@ -4,8 +4,6 @@
  * slow timer that notices a peer which has vanished.
  */
 #include <linux/delay.h>
-#include <linux/highmem.h>
-#include <linux/slab.h>
 #include <linux/workqueue.h>
 
 #include "xsock.h"
@@ -369,7 +367,7 @@ static void xsock_linger_wait(bool (*look)(struct xsock_ring *ring), unsigned lo
 }
 
 /* Waits, for so long at most, until no peer maps anything of ours. */
-void xsock_linger_kick(unsigned long timeout_ms)
+void xsock_linger_flush(unsigned long timeout_ms)
 {
 	xsock_linger_wait(xsock_linger_hurry, timeout_ms);
 }
@@ -444,6 +442,6 @@ void xsock_revoke_exit(void)
 {
 	WRITE_ONCE(exiting, true);
 	cancel_delayed_work_sync(&liveness);
-	xsock_linger_kick(1000);
+	xsock_linger_flush(1000);
 	flush_workqueue(xsock_wq);
 }

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Receiving: from the peer's ring, or from the copy of it, into user memory. */
-#include <linux/highmem.h>
 #include <linux/uaccess.h>
 #include <linux/uio.h>
 

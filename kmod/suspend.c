@@ -40,7 +40,7 @@ static int xsock_resumed(struct device *dev)
 {
 	xsock_forget_domid();
 	xsock_host_resumed();
-	xsock_linger_kick(0);
+	xsock_linger_flush(0);
 	return 0;
 }
 

@@ -302,7 +302,7 @@ void xsock_detach(struct xsock_ring *ring, u32 reason);
 void xsock_detach_all(u32 reason);
 void xsock_revoke_work(struct work_struct *work);
 void xsock_linger_work(struct work_struct *work);
-void xsock_linger_kick(unsigned long timeout_ms);
+void xsock_linger_flush(unsigned long timeout_ms);
 void xsock_linger_frozen(unsigned long timeout_ms);
 void xsock_liveness_start(void);
 void xsock_revoke_exit(void);
