@@ -191,7 +191,7 @@ bool xsock_upgrade_clean(int code);
  * xsock_ctl_open - a descriptor of /dev/xensocket
  * @writable: also for quiesce and release, which needs the device's permission
  *
- * The descriptor is readable (poll) when state or epoch have changed since the last
+ * The descriptor is readable (poll) when state, epoch, holders or host have changed since the last
  * xsock_ctl_read() or since it was opened. -ENOENT: the module is not loaded.
  */
 int xsock_ctl_open(bool writable);

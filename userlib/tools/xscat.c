@@ -42,14 +42,15 @@ static void usage(FILE *to)
 	      "  -V, --version          version\n"
 	      "\n"
 	      "Exit status: 0 everything was sent and read, or received to its end;\n"
-	      "1 another error; 2 wrong usage; 3 xensockets are not available; 4 nobody\n"
+	      "1 another error; 2 wrong usage; 3 the module is not loaded; 4 nobody\n"
 	      "took the offer up in time; 5 the peer was lost, or left before the end.\n", to);
 }
 
 /* The exit status for an error, and its message. */
 static int fail(const char *what, int err)
 {
-	fprintf(stderr, "xscat: %s: %s\n", what, xsock_strerror(err));
+	fprintf(stderr, "xscat: %s: %s%s\n", what, xsock_strerror(err),
+		err == -EPERM ? " (the module's parameter \"users\" is 0)" : "");
 	switch (-err) {
 	case EAFNOSUPPORT:
 		return EXIT_NO_MODULE;

@@ -42,7 +42,8 @@ static void __attribute__((noreturn)) fail(const char *what, int err)
 		fputs("xsctl: the xensocket module is not loaded\n", stderr);
 		exit(EXIT_NO_MODULE);
 	}
-	fprintf(stderr, "xsctl: %s: %s\n", what, xsock_strerror(err));
+	fprintf(stderr, "xsctl: %s: %s%s\n", what, xsock_strerror(err),
+		err == -EACCES ? " (root may, and the group xensocket)" : "");
 	exit(EXIT_FAILURE);
 }
 
