@@ -63,11 +63,11 @@ answers()
 	lab ssh mpi@g1 xs-btlctl --ranks 0 list | grep -q '^ *0 '
 }
 
-# survives TEXT ATTACKS [CUT]: the job may be lost, but the victim still does what it is asked to.
+# survives TEXT ATTACKS FRAMES [CUT]: the job may be lost, but the victim still does what it is asked to.
 survives()
 {
 	local text="$1, seed $seed" mpirun
-	attack "$2" 40 50 "${3:-0}"
+	attack "$2" "$3" 50 "${4:-0}"
 	# shellcheck disable=SC2086 # words
 	run_job g1,g2 2 $options hostile-rank /tmp/hostile suite --until /tmp/never random > "$work/out" &
 	mpirun=$!
@@ -75,7 +75,7 @@ survives()
 	eventually 60 "$text: the victim answers" answers
 	lab ssh mpi@g1 killall mpirun
 	wait "$mpirun"
-	tried "$text"
+	lab ssh mpi@g2 cat /tmp/hostile/done
 	victim "$text" 0 1 137 143 none
 }
 
@@ -100,11 +100,11 @@ positive probes refusals
 bears "checksums" "$rough" --mca btl_xs_checksum 1
 positive probes refusals
 check_equal "none is wrong" 0 "$(total corrupt)"
-survives "it takes leave" bye
-survives "fragments for nobody, and for xs" data-next
-survives "what has not arrived has, and rings are taken up by nobody" cover-early,answer-wrong
-survives "connections break" "$rough,size" 2
-survives "all of it" "$rough,size,bye,data-next,cover-early,answer-wrong,begun-again"
+survives "it takes leave" bye 1
+survives "fragments for nobody, and for xs" data-next 1
+survives "what has not arrived has, and rings are taken up by nobody" cover-early,answer-wrong 20
+survives "connections break" "$rough,size" 20 2
+survives "all of it" "$rough,size,data-next,cover-early,answer-wrong,begun-again" 20
 
 job g1,g2 2 suite --size 65536 sizes
 check_equal "an honest job passes" 0 "$status"
