@@ -73,7 +73,7 @@ survives()
 	mpirun=$!
 	eventually 120 "$text: it was tried" lab ssh mpi@g2 test -e /tmp/hostile/done
 	eventually 60 "$text: the victim answers" answers
-	lab ssh mpi@g1 killall mpirun
+	lab ssh mpi@g1 killall -q mpirun prterun
 	wait "$mpirun"
 	lab ssh mpi@g2 cat /tmp/hostile/done
 	victim "$text" 0 1 137 143 none
