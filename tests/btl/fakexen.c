@@ -187,7 +187,9 @@ static void sleep_ms(unsigned int ms)
 /*
  * A receiver keeps a copy of what is published now, and sees nothing that comes after.
  * The module does that while the receiver cannot look. Here it may be reading: so first
- * the index stands still, then everything that it may have seen before is copied.
+ * the index stands still, and it is said that nothing behind it counts, though the peer may mark
+ * it as ready; then everything that it may have seen before is copied. In the middle of that a
+ * frame that is just being written may be marked at the ring's end and not be there at its begin.
  */
 static void take_copy(struct ring *r)
 {
@@ -208,6 +210,8 @@ static void take_copy(struct ring *r)
 	__atomic_or_fetch(&rx_page(r)->state, XSOCK_RX_LEAVING, __ATOMIC_SEQ_CST);
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	tx->prod = __atomic_load_n(&tx_page(r)->prod, __ATOMIC_ACQUIRE);
+	tx->reason = XSOCK_REASON_SUSPEND;
+	__atomic_store_n(&tx->state, XSOCK_TX_REVOKED, __ATOMIC_SEQ_CST);
 	memcpy(copy + 2 * PAGE, r->pages + 2 * PAGE, length - 2 * PAGE);
 	if (r->rest)
 		map_rest(r->rest, r->rest_length, PROT_READ, memory, r->size);
@@ -216,8 +220,6 @@ static void take_copy(struct ring *r)
 		__real_mmap(r->first, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, memory, 0);
 	/* Time in which the peer writes on, for nobody. */
 	sleep_ms(1);
-	tx->reason = XSOCK_REASON_SUSPEND;
-	__atomic_store_n(&tx->state, XSOCK_TX_REVOKED, __ATOMIC_RELEASE);
 	/* Only now: what has been consumed meanwhile its peer does not hear of. */
 	rx_page(r)->reason = XSOCK_REASON_SUSPEND;
 	__atomic_or_fetch(&rx_page(r)->state, XSOCK_RX_REVOKED, __ATOMIC_SEQ_CST);
