@@ -87,18 +87,27 @@ bool mca_btl_xs_failover_broken(mca_btl_xs_endpoint_t *endpoint)
     return possible;
 }
 
+/* Both have connected, and tcp has taken the other connection: that one is watched from now on. */
+static bool mca_btl_xs_failover_other(mca_btl_xs_link_t *link, mca_btl_xs_watch_seen_t seen)
+{
+    mca_btl_xs_endpoint_t *endpoint = link->peer;
+
+    if (MCA_BTL_XS_TCP_BEGINNING != endpoint->tcp_state || seen.fd < 0
+        || mca_btl_xs_watch_same(link, seen.fd)) {
+        return false;
+    }
+    OPAL_THREAD_LOCK(&endpoint->lock);
+    mca_btl_xs_tcp_forget(link);
+    (void) mca_btl_xs_watch_begin(link, seen.fd);
+    OPAL_THREAD_UNLOCK(&endpoint->lock);
+    return true;
+}
+
 void mca_btl_xs_failover_ended(mca_btl_xs_link_t *link)
 {
     mca_btl_xs_endpoint_t *endpoint = link->peer;
-    mca_btl_xs_watch_seen_t seen = mca_btl_xs_watch_look(link);
 
-    if (MCA_BTL_XS_TCP_BEGINNING == endpoint->tcp_state && seen.fd >= 0
-        && !mca_btl_xs_watch_same(link, seen.fd)) {
-        /* Both have connected, and tcp has taken the other connection. */
-        OPAL_THREAD_LOCK(&endpoint->lock);
-        mca_btl_xs_tcp_forget(link);
-        (void) mca_btl_xs_watch_begin(link, seen.fd);
-        OPAL_THREAD_UNLOCK(&endpoint->lock);
+    if (mca_btl_xs_failover_other(link, mca_btl_xs_watch_look(link))) {
         return;
     }
     mca_btl_xs_watch_pause(link);
@@ -149,16 +158,27 @@ static void mca_btl_xs_failover_give_up(mca_btl_xs_endpoint_t *endpoint)
 /* Is it time to give up, or to begin another try? Then false. */
 static bool mca_btl_xs_failover_patient(mca_btl_xs_endpoint_t *endpoint, double now)
 {
-    bool begun = endpoint->links[0].begun;
+    mca_btl_xs_link_t *link = &endpoint->links[0];
+    bool begun = link->begun;
     double away = now - endpoint->tcp_looked;
+    mca_btl_xs_watch_seen_t seen;
 
     endpoint->tcp_looked = now;
     /* While this process did something else, or stood still, nobody tried. */
     if (away > 2 * MCA_BTL_XS_FAILOVER_MOST) {
         endpoint->tcp_since += away;
     }
-    /* A process that does something else answers when it is in MPI again. */
-    if (begun && mca_btl_xs_watch_connected(&endpoint->links[0])) {
+    if (begun && mca_btl_xs_watch_connected(link)) {
+        seen = mca_btl_xs_watch_look(link);
+        if (!mca_btl_xs_failover_other(link, seen) && seen.fd < 0 && !seen.accepting) {
+            /*
+             * tcp took another one, which has ended since, and has said nothing of either. This
+             * one is open because we watch it, and who has it at the other end waits, too.
+             */
+            (void) mca_btl_xs_failover_broken(endpoint);
+            return false;
+        }
+        /* A process that does something else answers when it is in MPI again. */
         endpoint->tcp_since = now;
         begun = false;
     }
