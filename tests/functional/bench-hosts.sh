@@ -62,7 +62,7 @@ measures()
 has()
 {
 	# shellcheck disable=SC2016 # expanded by awk
-	check "$1 has $2" awk -F, -v name="$2" '$1 == name && $2 == "latency" && $NF > 0 { n++ } END { exit !n }' "$results/$1.csv"
+	check "$1 has $2" awk -F, -v name="$2" '$1 == name && $2 == "latency" && $6 > 0 { n++ } END { exit !n }' "$results/$1.csv"
 }
 
 push_btl g1 g2 g3
