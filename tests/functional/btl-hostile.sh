@@ -103,7 +103,8 @@ check_equal "none is wrong" 0 "$(total corrupt)"
 survives "it takes leave" bye 1
 survives "fragments for nobody, and for xs" data-next 1
 survives "what has not arrived has, and rings are taken up by nobody" cover-early,answer-wrong 20
-survives "connections break" "$rough,size" 20 2
+# With Open MPI 4.1 that is the end of a job, as host-btl-hostile sees.
+[ "$SUITE" = bookworm ] || survives "connections break" "$rough,size" 20 2
 survives "all of it" "$rough,size,data-next,cover-early,answer-wrong,begun-again" 20
 
 job g1,g2 2 suite --size 65536 sizes
