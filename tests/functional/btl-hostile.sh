@@ -103,7 +103,7 @@ check_equal "none is wrong" 0 "$(total corrupt)"
 survives "it takes leave" bye 1
 survives "fragments for nobody, and for xs" data-next 1
 survives "what has not arrived has, and rings are taken up by nobody" cover-early,answer-wrong 20
-# With Open MPI 4.1 that is the end of a job, as host-btl-hostile sees.
+# With Open MPI 4.1 a job ends there, as host-btl-failover sees.
 [ "$SUITE" = bookworm ] || survives "connections break" "$rough,size" 20 2
 survives "all of it" "$rough,size,data-next,cover-early,answer-wrong,begun-again" 20
 
