@@ -66,8 +66,8 @@ busy_begin()
 {
 	local port=$((8000 + RANDOM % 1000))
 	BUSY=$(mktemp -d)
-	lab ssh g2 "XSOCK_SLOW=$SLOW XSOCK_EXPECT=$2 timeout $((200 * SLOW)) /root/xsocktest serve $port" > "$BUSY/B" 2>&1 &
-	lab ssh g1 "XSOCK_SLOW=$SLOW XSOCK_EXPECT=$1 timeout $((200 * SLOW)) /root/xsocktest run 10.77.1.2 $port +busy" > "$BUSY/A" 2>&1 &
+	lab ssh g2 "XSOCK_SLOW=$SLOW XSOCK_EXPECT=$2 timeout $((620 * SLOW)) /root/xsocktest serve $port" > "$BUSY/B" 2>&1 &
+	lab ssh g1 "XSOCK_SLOW=$SLOW XSOCK_EXPECT=$1 timeout $((620 * SLOW)) /root/xsocktest run 10.77.1.2 $port +busy" > "$BUSY/A" 2>&1 &
 	eventually 60 "sockets are busy" busy_says begun A B
 	sleep 3
 }

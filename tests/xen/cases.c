@@ -1214,14 +1214,14 @@ static void busy_idle(int fd)
 {
 	double last = now();
 
-	check(poll_bits(fd, POLLIN, 150000) & POLLHUP);
+	check(poll_bits(fd, POLLIN, 560000) & POLLHUP);
 	busy_result("idle", fd, 0, last);
 }
 
 static void busy_child(void (*run)(int), int fd)
 {
 	if (!fork()) {
-		alarm(patience(170));
+		alarm(patience(580));
 		run(fd);
 		exit(1);
 	}
