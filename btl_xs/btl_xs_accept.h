@@ -13,7 +13,7 @@
 
 BEGIN_C_DECLS
 
-/* When tcp listens;  is called each time that it has been given one. */
+/* When tcp listens; @given is called each time that it has been given one. */
 void mca_btl_xs_accept_open(void (*given)(void));
 
 /* Before it is done: it is given back what waits. */

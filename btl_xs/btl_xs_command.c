@@ -192,6 +192,10 @@ static void mca_btl_xs_command_wait(const mca_btl_xs_command_t *asked)
 {
     mca_btl_xs_command_t *waiting = OBJ_NEW(mca_btl_xs_command_t);
 
+    if (NULL == waiting) {
+        mca_btl_xs_command_answer(asked, "bad no memory");
+        return;
+    }
     waiting->gate = asked->gate;
     memcpy(waiting->id, asked->id, sizeof(waiting->id));
     mca_btl_xs_command_answer(asked, "taken rings=%u", mca_btl_xs_control_rings(true));

@@ -87,6 +87,9 @@ struct mca_btl_base_endpoint_t {
     double tcp_since;         /**< when one began to try to connect; 0: not now */
     double tcp_looked;        /**< when one last looked how far that had got */
     double tcp_tried;         /**< when a try was found that goes on; 0: none */
+    double tcp_stands;        /**< since when a connection stands, and nobody answers; 0: none */
+    bool begin_gone;          /**< the kernel has BEGIN for the first link of this generation */
+    bool begin_come;          /**< the peer's has come since it began */
     double tcp_next;          /**< when one tries next */
     double tcp_pause;         /**< and after how long again */
     opal_event_t tcp_timer;

@@ -305,6 +305,9 @@ const char *mca_btl_xs_events_subscribe(uint32_t gate, const char *id, const cha
             return "too many subscribers";
         }
         subscriber = OBJ_NEW(mca_btl_xs_subscriber_t);
+        if (NULL == subscriber) {
+            return "not now";
+        }
         subscriber->gate = gate;
         strcpy(subscriber->id, id);
         opal_list_append(&events.subscribers, &subscriber->super);

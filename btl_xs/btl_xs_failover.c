@@ -13,10 +13,12 @@
 
 /*
  * Seconds between two tries to connect: the first, and the most. Of two processes that both
- * find the connection broken one leaves the first try to the other.
+ * find the connection broken one leaves the first try to the other, and waits longer between
+ * its own, by this factor, lest they meet each time.
  */
 #define MCA_BTL_XS_FAILOVER_FIRST 0.1
 #define MCA_BTL_XS_FAILOVER_MOST 1.0
+#define MCA_BTL_XS_FAILOVER_HIGHER 1.5
 
 /*
  * Seconds after which another try is begun though the kernel still tries: it does so at times
@@ -87,27 +89,18 @@ bool mca_btl_xs_failover_broken(mca_btl_xs_endpoint_t *endpoint)
     return possible;
 }
 
-/* Both have connected, and tcp has taken the other connection: that one is watched from now on. */
-static bool mca_btl_xs_failover_other(mca_btl_xs_link_t *link, mca_btl_xs_watch_seen_t seen)
-{
-    mca_btl_xs_endpoint_t *endpoint = link->peer;
-
-    if (MCA_BTL_XS_TCP_BEGINNING != endpoint->tcp_state || seen.fd < 0
-        || mca_btl_xs_watch_same(link, seen.fd)) {
-        return false;
-    }
-    OPAL_THREAD_LOCK(&endpoint->lock);
-    mca_btl_xs_tcp_forget(link);
-    (void) mca_btl_xs_watch_begin(link, seen.fd);
-    OPAL_THREAD_UNLOCK(&endpoint->lock);
-    return true;
-}
-
 void mca_btl_xs_failover_ended(mca_btl_xs_link_t *link)
 {
     mca_btl_xs_endpoint_t *endpoint = link->peer;
+    mca_btl_xs_watch_seen_t seen = mca_btl_xs_watch_look(link);
 
-    if (mca_btl_xs_failover_other(link, mca_btl_xs_watch_look(link))) {
+    if (MCA_BTL_XS_TCP_BEGINNING == endpoint->tcp_state && !endpoint->begin_gone && seen.fd >= 0
+        && !mca_btl_xs_watch_same(link, seen.fd)) {
+        /* Both have connected, and tcp has taken the other connection: BEGIN goes by that. */
+        OPAL_THREAD_LOCK(&endpoint->lock);
+        mca_btl_xs_tcp_forget(link);
+        (void) mca_btl_xs_watch_begin(link, seen.fd);
+        OPAL_THREAD_UNLOCK(&endpoint->lock);
         return;
     }
     mca_btl_xs_watch_pause(link);
@@ -155,41 +148,64 @@ static void mca_btl_xs_failover_give_up(mca_btl_xs_endpoint_t *endpoint)
     }
 }
 
+/* What can only begin anew. */
+static void mca_btl_xs_failover_anew(mca_btl_xs_endpoint_t *endpoint)
+{
+    if (!mca_btl_xs_failover_broken(endpoint)) {
+        mca_btl_xs_endpoint_lost(endpoint);
+    }
+}
+
+/*
+ * The connection is there, and the answer is not: a process that does something else answers when
+ * it is in MPI again. False: it will not answer.
+ */
+static bool mca_btl_xs_failover_stands(mca_btl_xs_endpoint_t *endpoint, double now)
+{
+    if (0 == endpoint->tcp_stands) {
+        endpoint->tcp_stands = now;
+    } else if (now - endpoint->tcp_stands > MCA_BTL_XS_FAILOVER_STALE) {
+        if (endpoint->begin_come && !endpoint->begin_gone) {
+            /* tcp reads what comes by it, and cannot even write so little. */
+            mca_btl_xs_failover_anew(endpoint);
+            return false;
+        }
+        if (endpoint->begin_gone) {
+            /* The answer may have been spared for want of memory. */
+            mca_btl_xs_tcp_begin_again(endpoint);
+        }
+        endpoint->tcp_stands = now;
+    }
+    return true;
+}
+
 /* Is it time to give up, or to begin another try? Then false. */
 static bool mca_btl_xs_failover_patient(mca_btl_xs_endpoint_t *endpoint, double now)
 {
     mca_btl_xs_link_t *link = &endpoint->links[0];
-    bool begun = link->begun;
     double away = now - endpoint->tcp_looked;
-    mca_btl_xs_watch_seen_t seen;
 
     endpoint->tcp_looked = now;
     /* While this process did something else, or stood still, nobody tried. */
     if (away > 2 * MCA_BTL_XS_FAILOVER_MOST) {
         endpoint->tcp_since += away;
     }
-    if (begun && mca_btl_xs_watch_connected(link)) {
-        seen = mca_btl_xs_watch_look(link);
-        if (!mca_btl_xs_failover_other(link, seen) && seen.fd < 0 && !seen.accepting) {
-            /*
-             * tcp took another one, which has ended since, and has said nothing of either. This
-             * one is open because we watch it, and who has it at the other end waits, too.
-             */
-            (void) mca_btl_xs_failover_broken(endpoint);
-            return false;
-        }
-        /* A process that does something else answers when it is in MPI again. */
+    if (link->begun && mca_btl_xs_watch_connected(link)) {
         endpoint->tcp_since = now;
-        begun = false;
+        endpoint->tcp_tried = 0;
+        return mca_btl_xs_failover_stands(endpoint, now);
     }
+    endpoint->tcp_stands = 0;
     if (now - endpoint->tcp_since > mca_btl_xs_component.failover) {
         mca_btl_xs_failover_give_up(endpoint);
         return false;
     }
-    if (!begun || 0 == endpoint->tcp_tried) {
-        endpoint->tcp_tried = begun ? now : 0;
+    if (!link->begun) {
+        endpoint->tcp_tried = 0;
+    } else if (0 == endpoint->tcp_tried) {
+        endpoint->tcp_tried = now;
     } else if (now - endpoint->tcp_tried > MCA_BTL_XS_FAILOVER_STALE) {
-        (void) mca_btl_xs_failover_broken(endpoint);
+        mca_btl_xs_failover_anew(endpoint);
         return false;
     }
     return true;
@@ -208,7 +224,7 @@ static void mca_btl_xs_failover_try(mca_btl_xs_endpoint_t *endpoint)
     if (0 == endpoint->tcp_since) {
         lower = 0 > opal_compare_proc(OPAL_PROC_MY_NAME, endpoint->proc->proc_name);
         endpoint->tcp_since = endpoint->tcp_looked = now;
-        endpoint->tcp_pause = MCA_BTL_XS_FAILOVER_FIRST;
+        endpoint->tcp_pause = (lower ? 1 : MCA_BTL_XS_FAILOVER_HIGHER) * MCA_BTL_XS_FAILOVER_FIRST;
         endpoint->tcp_next = lower ? now : now + MCA_BTL_XS_FAILOVER_FIRST;
     }
     if (!mca_btl_xs_failover_patient(endpoint, now)) {
@@ -286,6 +302,9 @@ void mca_btl_xs_failover_begin(mca_btl_xs_endpoint_t *endpoint, const mca_btl_xs
     const mca_btl_xs_begin_t answer = *begin;
 
     mca_btl_xs_tcp_learn(endpoint);
+    OPAL_THREAD_LOCK(&endpoint->lock);
+    endpoint->begin_come = true;
+    OPAL_THREAD_UNLOCK(&endpoint->lock);
     /* Down: the connection that it has come by is about to be thrown away. */
     if (0 != begin->generation && MCA_BTL_XS_TCP_DOWN != endpoint->tcp_state) {
         mca_btl_xs_tcp_tell(endpoint, MCA_BTL_XS_BEGUN, &answer, sizeof(answer));

@@ -11,8 +11,8 @@
  *
  * down: nothing is given to tcp. When it has closed what it has, its endpoints are thrown away
  * and new ones are made: neither version of it gives up what it has sent or received half.
- * beginning: if something has to be sent, BEGIN is said until BEGUN comes back. Then all that
- * has gone over TCP and is not covered goes again.
+ * beginning: if something has to be sent, one connects and says BEGIN, again if need be, until
+ * BEGUN comes back. Then all that has gone over TCP and is not covered goes again.
  */
 #ifndef MCA_BTL_XS_FAILOVER_H
 #define MCA_BTL_XS_FAILOVER_H

@@ -239,7 +239,8 @@ static bool mca_btl_xs_gate_accept(int fd)
     }
     if (!mca_btl_xs_gate_permitted(peer)) {
         refused = "xs-btlctl refused\n";
-    } else if (MCA_BTL_XS_GATE_TOOLS <= opal_list_get_size(&gate.tools)) {
+    } else if (MCA_BTL_XS_GATE_TOOLS <= opal_list_get_size(&gate.tools)
+               || NULL == (tool = OBJ_NEW(mca_btl_xs_gate_tool_t))) {
         refused = "xs-btlctl busy\n";
     }
     if (NULL != refused) {
@@ -247,7 +248,6 @@ static bool mca_btl_xs_gate_accept(int fd)
         close(peer);
         return true;
     }
-    tool = OBJ_NEW(mca_btl_xs_gate_tool_t);
     tool->number = ++gate.numbers;
     tool->fd = peer;
     tool->full = tool->subscribed = false;

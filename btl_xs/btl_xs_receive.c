@@ -155,7 +155,9 @@ static void mca_btl_xs_receive_note(mca_btl_xs_endpoint_t *endpoint, const mca_b
 {
     endpoint->rx_silent_frags++;
     endpoint->rx_silent_bytes += hdr->size;
-    if (hdr->flags & MCA_BTL_XS_FLAG_WAITING && endpoint->rx_waited <= hdr->number) {
+    /* The last number that there is, which only who lies has, has none behind it. */
+    if (hdr->flags & MCA_BTL_XS_FLAG_WAITING && endpoint->rx_waited <= hdr->number
+        && UINT64_MAX != hdr->number) {
         endpoint->rx_waited = hdr->number + 1;
     }
 }

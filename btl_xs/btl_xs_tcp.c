@@ -523,6 +523,8 @@ int mca_btl_xs_tcp_renew(mca_btl_xs_endpoint_t *endpoint)
     }
     OPAL_THREAD_LOCK(&endpoint->lock);
     endpoint->tcp_generation++;
+    endpoint->begin_gone = endpoint->begin_come = false;
+    endpoint->tcp_stands = 0;
     endpoint->tcp_state = MCA_BTL_XS_TCP_BEGINNING;
     OPAL_THREAD_UNLOCK(&endpoint->lock);
     return OPAL_SUCCESS;
@@ -578,8 +580,13 @@ static void mca_btl_xs_tcp_failed(mca_btl_xs_endpoint_t *endpoint, bool data)
 /* The kernel has it. */
 static void mca_btl_xs_tcp_gone(mca_btl_xs_frag_t *frag)
 {
+    mca_btl_xs_endpoint_t *endpoint = frag->endpoint;
+
     if (OPAL_UNLIKELY(MCA_BTL_XS_BEGIN == frag->frame.hdr.kind)) {
-        mca_btl_xs_tcp_learn(frag->endpoint);
+        mca_btl_xs_tcp_learn(endpoint);
+        OPAL_THREAD_LOCK(&endpoint->lock);
+        endpoint->begin_gone = endpoint->begin_gone || frag->link == endpoint->links;
+        OPAL_THREAD_UNLOCK(&endpoint->lock);
     }
     mca_btl_xs_frag_sent(frag);
     mca_btl_xs_frag_release(frag);
@@ -704,23 +711,43 @@ static int mca_btl_xs_tcp_give(mca_btl_xs_link_t *link, mca_btl_xs_frag_t *frag)
     return rc;
 }
 
+/* Not without a place in tcp_users. */
+static int mca_btl_xs_tcp_say_begin(mca_btl_xs_link_t *link)
+{
+    const mca_btl_xs_begin_t begin = {.generation = link->peer->tcp_generation};
+    mca_btl_xs_frag_t *frag = mca_btl_xs_frag_alloc(sizeof(begin), MCA_BTL_DES_FLAGS_BTL_OWNERSHIP);
+    int rc;
+
+    if (OPAL_UNLIKELY(NULL == frag)) {
+        return OPAL_ERR_OUT_OF_RESOURCE;
+    }
+    frag->endpoint = link->peer;
+    frag->frame.hdr = (mca_btl_xs_hdr_t){.size = sizeof(begin), .kind = MCA_BTL_XS_BEGIN};
+    memcpy(mca_btl_xs_frag_data(frag), &begin, sizeof(begin));
+    rc = mca_btl_xs_tcp_give(link, frag);
+    mca_btl_xs_frag_release(frag);
+    return rc;
+}
+
 /* The first frame on a link is small: so tcp has it, and the socket is known, in one go. */
 static void mca_btl_xs_tcp_first(mca_btl_xs_link_t *link)
 {
     mca_btl_xs_endpoint_t *endpoint = link->peer;
-    const mca_btl_xs_begin_t begin = {.generation = endpoint->tcp_generation};
-    mca_btl_xs_frag_t *frag = mca_btl_xs_frag_alloc(sizeof(begin), MCA_BTL_DES_FLAGS_BTL_OWNERSHIP);
     mca_btl_xs_watch_seen_t seen;
+    int rc;
 
-    if (OPAL_UNLIKELY(NULL == frag)) {
-        return;
+    if (MCA_BTL_XS_TCP_BEGINNING == endpoint->tcp_state) {
+        /*
+         * The peer may have connected. If that connection breaks when tcp writes this frame, tcp
+         * keeps it, and sends nothing by a later one either: only the socket tells.
+         */
+        mca_btl_xs_tcp_learn(endpoint);
     }
-    frag->endpoint = endpoint;
-    frag->frame.hdr = (mca_btl_xs_hdr_t){.size = sizeof(begin), .kind = MCA_BTL_XS_BEGIN};
-    memcpy(mca_btl_xs_frag_data(frag), &begin, sizeof(begin));
-    (void) mca_btl_xs_tcp_give(link, frag);
-    mca_btl_xs_frag_release(frag);
+    rc = mca_btl_xs_tcp_say_begin(link);
     OPAL_THREAD_LOCK(&endpoint->lock);
+    if (OPAL_UNLIKELY(OPAL_ERR_OUT_OF_RESOURCE == rc)) {
+        link->begun = false;
+    }
     if (MCA_BTL_XS_TCP_BEGINNING == endpoint->tcp_state && -1 == link->fd) {
         /* Also while it is being connected. */
         seen = mca_btl_xs_watch_look(link);
@@ -764,6 +791,16 @@ static void mca_btl_xs_tcp_leave(mca_btl_xs_endpoint_t *endpoint)
 void mca_btl_xs_tcp_begin(mca_btl_xs_endpoint_t *endpoint)
 {
     if (NULL != mca_btl_xs_tcp_take(endpoint, false, 0)) {
+        mca_btl_xs_tcp_leave(endpoint);
+    }
+}
+
+void mca_btl_xs_tcp_begin_again(mca_btl_xs_endpoint_t *endpoint)
+{
+    mca_btl_xs_link_t *link = mca_btl_xs_tcp_take(endpoint, false, 0);
+
+    if (NULL != link) {
+        (void) mca_btl_xs_tcp_say_begin(link);
         mca_btl_xs_tcp_leave(endpoint);
     }
 }

@@ -18,7 +18,7 @@ struct mca_btl_xs_link_t {
     mca_btl_base_module_t *module;
     struct mca_btl_base_endpoint_t *endpoint;
     struct mca_btl_base_endpoint_t *peer; /**< ours, not tcp's */
-    bool begun;                           /**< BEGIN has been sent */
+    bool begun;                           /**< tcp has been given BEGIN */
     bool counted;                         /**< we have taken back that tcp counts its socket */
     int fd;                               /**< btl_xs_watch.c: its socket, or -1 */
     unsigned int flying;                  /**< frames that tcp has */
@@ -52,6 +52,9 @@ int mca_btl_xs_tcp_renew(struct mca_btl_base_endpoint_t *endpoint);
 
 /* Connects, if need be, and says BEGIN. */
 void mca_btl_xs_tcp_begin(struct mca_btl_base_endpoint_t *endpoint);
+
+/* Says it once more. */
+void mca_btl_xs_tcp_begin_again(struct mca_btl_base_endpoint_t *endpoint);
 
 /* A connection is there: finds its socket. */
 void mca_btl_xs_tcp_learn(struct mca_btl_base_endpoint_t *endpoint);

@@ -33,7 +33,7 @@ enum mca_btl_xs_kind_t {
     MCA_BTL_XS_BYE_TOO,  /* answer to BYE: the sender sends nothing more */
     MCA_BTL_XS_REQUEST,  /* a command of the user's: text (btl_xs_command.h) */
     MCA_BTL_XS_ANSWER,   /* ... and what has become of it */
-    MCA_BTL_XS_BEGIN,    /* first on each connection that the sender makes: mca_btl_xs_begin_t */
+    MCA_BTL_XS_BEGIN,    /* each end's first on a connection: mca_btl_xs_begin_t */
     MCA_BTL_XS_BEGUN,    /* answer to BEGIN, unless its generation is 0: likewise */
     /* On a ring: DATA with mca_btl_xs_ring_hdr_t.check. */
     MCA_BTL_XS_CHECKED = 0xfe,

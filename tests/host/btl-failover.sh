@@ -55,6 +55,10 @@ mended()
 	CUT="reject 2 4" cut_suite "... of which only the sender hears" btl 2 "${go[@]}" random
 	cut_suite "... in the middle of frames" btl 2 "${little[@]}" "${go[@]}" random
 	positive repeated
+	# A job of which one rank waited for what the other one could not say stood still here.
+	CUT="any 0.3 8" cut_suite "... over a long way, and break again at once" btl 2 -x SLOW_CUT=6 \
+		-x "LD_PRELOAD=/src/build/$SUITE/btl-slow/slow.so" "${go[@]}" random
+	check "$SUITE: they did" grep -a -q '^SLOW [1-9]' <<< "$out"
 	cut_suite "... of two connections for each pair" btl 2 --mca btl_tcp_links 2 "${go[@]}" random
 	cut_suite "... under threads" btl 2 "${go[@]}" threads random
 	CUT="drop 2 1" cut_suite "... and there is no way for a while" btl 2 --mca btl_xs_failover 30 \
@@ -97,6 +101,7 @@ accepted()
 for SUITE in ${SUITES:-trixie bookworm}; do
 	export SUITE
 	prepare
+	lab chroot make -s -C tests/btl OUT="/src/build/$SUITE/btl-slow" slow || fail "$SUITE: does not compile"
 	check "$SUITE: connections that come at once are taken up one after the other" accepted
 	# With Open MPI 4.1 none are unless the user wants that.
 	never=()
