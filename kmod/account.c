@@ -30,18 +30,6 @@ bool xsock_may_create(void)
 	return READ_ONCE(users) || capable(CAP_NET_ADMIN);
 }
 
-unsigned long xsock_pages_charged(void)
-{
-	struct xsock_ring *ring;
-	unsigned long pages = 0;
-
-	mutex_lock(&xsock_rings_lock);
-	list_for_each_entry(ring, &xsock_rings, node)
-		pages += ring->charged;
-	mutex_unlock(&xsock_rings_lock);
-	return pages;
-}
-
 /* Within RLIMIT_MEMLOCK, as perf and io_uring count: by user, not by process. */
 static int xsock_charge_user(struct user_struct *user, unsigned long pages)
 {

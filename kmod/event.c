@@ -218,7 +218,7 @@ bool xsock_event_alive(struct xsock_ring *ring)
 	return status.status == EVTCHNSTAT_interdomain;
 }
 
-/* Does a domain exist? An impossible port is refused otherwise if it does not. */
+/* Does a domain exist? If so, a port that cannot be is refused with another error. */
 bool xsock_domain_alive(u16 domid)
 {
 	struct evtchn_status status = { .dom = domid, .port = ~0U };

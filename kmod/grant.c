@@ -4,7 +4,6 @@
 #include <linux/module.h>
 #include <linux/slab.h>
 #include <linux/xarray.h>
-#include <xen/features.h>
 #include <xen/page.h>
 
 #include "xsock.h"
@@ -106,17 +105,24 @@ int xsock_grant_pages(struct xsock_ring *ring)
 	return 0;
 }
 
-/* End the grants, as far as the peer does not use them. True: all are ended. */
+/* End the grants, as far as the peer does not use them. True: all are ended. Without the lock. */
 bool xsock_grant_end(struct xsock_ring *ring)
 {
+	bool none;
+
+	mutex_lock(&ring->lock);
 	xsock_regions_end(ring, false);
+	mutex_unlock(&ring->lock);
 	while (ring->ended < ring->ngrants) {
 		if (!gnttab_try_end_foreign_access(ring->refs[ring->ended]))
 			return false;
 		ring->ended++;
 	}
 	/* Who has let go of the ring gets nothing any more. */
-	return xsock_regions_end(ring, true);
+	mutex_lock(&ring->lock);
+	none = xsock_regions_end(ring, true);
+	mutex_unlock(&ring->lock);
+	return none;
 }
 
 /*
@@ -144,7 +150,7 @@ void xsock_grant_end_handshake(struct xsock_ring *ring)
 	} while (again);
 }
 
-/* The module goes: leave pages and references that are in use to the grant table. */
+/* The module goes, or nobody knows of the ring yet: leave pages and references that are in use to the grant table. */
 void xsock_grant_abandon(struct xsock_ring *ring)
 {
 	xsock_regions_abandon(ring);

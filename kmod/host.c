@@ -124,6 +124,8 @@ static bool xsock_host_obey(const char *text, u32 *id)
 		if (lease_id == *id)
 			return true;
 		lease_id = *id;
+		/* That of an earlier one, which may run already, must not end this one. */
+		cancel_delayed_work_sync(&lease);
 		xsock_hold(XSOCK_HELD_BY_HOST);
 		mod_delayed_work(xsock_wq, &lease, seconds * HZ);
 		return true;

@@ -34,6 +34,7 @@
  *	    i_mmap_rwsem	zapping user mappings
  *	    ring->ev_lock	what the interrupt handler uses; spinlock, irqs off
  *	  xsock_rings_lock	list of rings, charges, rx_ref; nothing is taken inside but ev_lock
+ *	domid_lock		(main.c) reading the own domid
  *	identity_lock		(host.c) reading the host's identity, and setting it
  *	  control_lock		(control.c) quiesced or not, epoch, host
  *	    open_lock		(host.c) whether its work may be queued; nothing is taken inside
@@ -44,8 +45,8 @@
  *
  * References
  * ----------
- * A ring has one reference for its socket and one for each queued work. The
- * socket drops its own in release(). ring->sk is valid under ev_lock and cleared
+ * A ring has one reference for its socket, one for each queued work, and one while it
+ * lingers. The socket drops its own in release(). ring->sk is valid under ev_lock and cleared
  * by release() before the socket goes. User mappings hold the file, hence the
  * socket, hence the ring. Works that run later hold a module only through the
  * workqueue, which is destroyed before the module goes.
@@ -120,22 +121,27 @@ static int __init xsock_init(void)
 	err = xsock_proc_init();
 	if (err)
 		goto no_proc;
-	err = xsock_control_init();
-	if (err)
-		goto no_control;
 	err = xsock_host_init();
 	if (err)
 		goto no_host;
+	/*
+	 * From here on processes may hold the module: if what comes last fails it goes all the
+	 * same. The family is what a user may have got wrong.
+	 */
 	err = xsock_af_register();
 	if (err)
 		goto no_af;
+	err = xsock_control_init();
+	if (err)
+		goto no_control;
 	return 0;
 
+no_control:
+	xsock_af_unregister();
+	xsock_revoke_exit();
 no_af:
 	xsock_host_exit();
 no_host:
-	xsock_control_exit();
-no_control:
 	xsock_proc_exit();
 no_proc:
 	xsock_suspend_exit();

@@ -17,6 +17,7 @@
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
+#include <linux/xarray.h>
 #include <xen/page.h>
 
 #include "xsock.h"
@@ -26,6 +27,16 @@
 
 /* How long a get may go on that found a region before it was concealed. */
 #define XSOCK_POLITE_MS	1000
+
+/* How often what a peer has mapped is tried to be cut off: each costs a line in the kernel log. */
+#define XSOCK_CUT_FIRST_MS	500
+#define XSOCK_CUT_LAST_MS	64000
+
+/* How long nobody waits any more for a peer that has let a close wait in vain. */
+#define XSOCK_RUDE_MS	60000
+
+/* Until when (jiffies), by domid. */
+static DEFINE_XARRAY(rude);
 
 /* ---- transmitter ---- */
 
@@ -40,7 +51,9 @@
  * @pinned: so many of them are pinned, from the first on
  * @refs: their grants; 0 when given back
  * @ended: @refs before this have been ended
- * @until: when it does not wait any more for a get to end; 0: nobody wants it to end
+ * @until: when it does not wait any more for a get to end, and when it tries again then;
+ *	0: nobody wants it to end
+ * @cuts: how often it has tried to end it in spite of a get
  */
 struct xsock_region {
 	struct list_head node;
@@ -53,7 +66,23 @@ struct xsock_region {
 	grant_ref_t *refs;
 	unsigned int ended;
 	unsigned long until;
+	unsigned int cuts;
 };
+
+static bool xsock_is_rude(u16 domid)
+{
+	void *until = xa_load(&rude, domid);
+
+	return until && time_before(jiffies, xa_to_value(until));
+}
+
+/* Without memory for that one waits for the next one, too. */
+static void xsock_call_rude(u16 domid)
+{
+	if (!xsock_is_rude(domid))
+		xa_store(&rude, domid, xa_mk_value(jiffies + msecs_to_jiffies(XSOCK_RUDE_MS)),
+			 GFP_KERNEL);
+}
 
 /* Nothing of it is granted. */
 static void xsock_region_free(struct xsock_ring *ring, struct xsock_region *region)
@@ -82,69 +111,113 @@ static void xsock_region_drop(struct xsock_ring *ring, struct xsock_region *regi
 	xsock_region_free(ring, region);
 }
 
+/* No get finds it any more. Says whether none uses what it has found. */
+static bool xsock_region_hide(struct xsock_ring *ring, struct xsock_region *region)
+{
+	unsigned int polite = xsock_is_rude(ring->peer) ? 0 : XSOCK_POLITE_MS;
+
+	xsock_store(&region->slot->id, 0);
+	if (!region->until)
+		region->until = (jiffies + msecs_to_jiffies(polite)) | 1;
+	/* Pairs with the one in xsock_get_begin(): it sees no slot, or we see that it is busy. */
+	xsock_full_barrier();
+	return !xsock_load(&ring->regions->busy);
+}
+
+/* Nobody uses it. False: part of it is mapped. Else the region is gone. */
+static bool xsock_region_end_idle(struct xsock_ring *ring, struct xsock_region *region)
+{
+	for (; region->ended < region->n; region->ended++) {
+		if (!gnttab_try_end_foreign_access(region->refs[region->ended]))
+			return false;
+		region->refs[region->ended] = 0;
+	}
+	xsock_region_drop(ring, region);
+	return true;
+}
+
+/*
+ * Somebody says that he uses it, and for too long: the references lead nowhere then, but are not
+ * given back. False: not yet.
+ */
+static bool xsock_region_cut_off(struct xsock_ring *ring, struct xsock_region *region)
+{
+	unsigned int pause;
+
+	if (time_before(jiffies, region->until))
+		return false;
+	xsock_call_rude(ring->peer);
+	for (; region->ended < region->n; region->ended++)
+		if (!gnttab_end_foreign_access_ref(region->refs[region->ended])) {
+			pause = min(XSOCK_CUT_FIRST_MS << min(region->cuts, 7U), XSOCK_CUT_LAST_MS);
+			region->until = (jiffies + msecs_to_jiffies(pause)) | 1;
+			region->cuts++;
+			return false;
+		}
+	return true;
+}
+
 /*
  * Ends a region as far as that is possible now. @gone: the receiver has let go of the ring.
  * True: the receiver cannot copy from it any more. Then the region may be gone, too.
  */
 static bool xsock_region_end(struct xsock_ring *ring, struct xsock_region *region, bool gone)
 {
-	grant_ref_t *ref;
-	bool quiet;
+	if (xsock_region_hide(ring, region) || gone)
+		return xsock_region_end_idle(ring, region);
+	return xsock_region_cut_off(ring, region);
+}
 
-	xsock_store(&region->slot->id, 0);
-	/* Pairs with the one in xsock_get_begin(): it sees no slot, or we see that it is busy. */
-	xsock_full_barrier();
-	quiet = gone || !xsock_load(&ring->regions->busy);
-	if (!region->until)
-		region->until = (jiffies + msecs_to_jiffies(XSOCK_POLITE_MS)) | 1;
-	if (!quiet && time_before(jiffies, region->until))
-		return false;
-	for (; region->ended < region->n; region->ended++) {
-		ref = &region->refs[region->ended];
-		if (!quiet && !gnttab_end_foreign_access_ref(*ref))
-			return false;
-		if (quiet && !gnttab_try_end_foreign_access(*ref))
-			return false;
-		if (quiet)
-			*ref = 0;
-	}
-	if (quiet)
-		xsock_region_drop(ring, region);
-	return true;
+/* All regions of a ring, likewise. The lock is held. */
+static bool xsock_regions_try(struct xsock_ring *ring, bool gone)
+{
+	struct xsock_region *region, *next;
+	bool all = true;
+
+	list_for_each_entry_safe(region, next, &ring->exposed, node)
+		all &= xsock_region_end(ring, region, gone);
+	return all;
 }
 
 /**
  * xsock_regions_end - end all regions of a ring
- * @ring: detached, or with its lock held
+ * @ring: with its lock held
  * @gone: the receiver has let go of it
  *
  * True: there are none any more.
  */
 bool xsock_regions_end(struct xsock_ring *ring, bool gone)
 {
-	struct xsock_region *region, *next;
-
-	list_for_each_entry_safe(region, next, &ring->exposed, node)
-		xsock_region_end(ring, region, gone);
+	xsock_regions_try(ring, gone);
 	return list_empty(&ring->exposed);
 }
 
 /*
  * The socket is about to be closed, and its process may change the memory then: a get that goes
- * on has its time to end.
+ * on has its time to end, but once in a while only, as processes that close may not be frozen.
  */
 void xsock_regions_close(struct xsock_ring *ring)
 {
 	unsigned long end = jiffies + msecs_to_jiffies(XSOCK_POLITE_MS);
-	bool left;
+	bool safe;
 
-	do {
+	for (;;) {
 		mutex_lock(&ring->lock);
-		left = ring->attached && !xsock_regions_end(ring, false);
+		safe = xsock_regions_try(ring, false);
 		mutex_unlock(&ring->lock);
-		if (left)
-			fsleep(USEC_PER_MSEC);
-	} while (left && time_before(jiffies, end));
+		if (safe || xsock_is_rude(ring->peer))
+			return;
+		if (!time_before(jiffies, end))
+			break;
+		fsleep(USEC_PER_MSEC);
+	}
+	xsock_call_rude(ring->peer);
+}
+
+/* Domains have other numbers now. */
+void xsock_rude_forget(void)
+{
+	xa_destroy(&rude);
 }
 
 /* Ends what has been concealed and could not be ended then. The lock is held. */
@@ -164,6 +237,7 @@ void xsock_regions_abandon(struct xsock_ring *ring)
 {
 	struct xsock_region *region, *next;
 
+	mutex_lock(&ring->lock);
 	list_for_each_entry_safe(region, next, &ring->exposed, node) {
 		for (; region->ended < region->n; region->ended++) {
 			get_page(region->pages[region->ended]);
@@ -173,6 +247,7 @@ void xsock_regions_abandon(struct xsock_ring *ring)
 		}
 		xsock_region_drop(ring, region);
 	}
+	mutex_unlock(&ring->lock);
 }
 
 static int xsock_region_pin(struct xsock_region *region, unsigned long addr)
@@ -305,6 +380,13 @@ static struct xsock_region *xsock_region_of(struct xsock_ring *ring, u64 id)
 	return NULL;
 }
 
+/* Is it time to say that the peer does not let go of a region that is to end? */
+static bool xsock_region_stuck(const struct xsock_region *region)
+{
+	return region->cuts > 1 ||
+	       time_after(jiffies, region->until + msecs_to_jiffies(XSOCK_CUT_FIRST_MS));
+}
+
 /* -EAGAIN: once more, until the peer cannot copy from it. */
 static int xsock_conceal(struct xsock_ring *ring, const struct xsock_handle *handle)
 {
@@ -312,14 +394,12 @@ static int xsock_conceal(struct xsock_ring *ring, const struct xsock_handle *han
 	int err = 0;
 
 	mutex_lock(&ring->lock);
+	region = xsock_region_of(ring, handle->id);
 	/* Detached, all regions are being ended. */
-	if (ring->attached) {
-		region = xsock_region_of(ring, handle->id);
-		if (!region)
-			err = -ESTALE;
-		else if (!xsock_region_end(ring, region, false))
-			err = time_before(jiffies, region->until + HZ / 10) ? -EAGAIN : -EBUSY;
-	}
+	if (!region)
+		err = ring->attached ? -ESTALE : 0;
+	else if (!xsock_region_end(ring, region, false))
+		err = xsock_region_stuck(region) ? -EBUSY : -EAGAIN;
 	mutex_unlock(&ring->lock);
 	return err;
 }

@@ -18,7 +18,7 @@ static bool exiting;
 static void xsock_liveness_work(struct work_struct *work);
 static DECLARE_DELAYED_WORK(liveness, xsock_liveness_work);
 
-int xsock_reason_errno(u32 reason)
+static int xsock_reason_errno(u32 reason)
 {
 	switch (reason) {
 	case XSOCK_REASON_NONE:
@@ -62,17 +62,21 @@ static u64 xsock_copy_data(struct xsock_ring *ring)
 }
 
 /*
- * The copy ends before what was published does: never pretend that the stream ended
- * here. The end that the peer announced is forgotten, so that the reader finds an error
- * after what was kept.
+ * Never pretend that the stream ended here: the end that the peer announced is forgotten,
+ * so that the reader finds an error after what was kept.
  */
-static u32 xsock_cut(struct xsock_ring *ring, u64 kept, u32 reason)
+static void xsock_forget_end(struct xsock_ring *ring)
 {
-	xsock_store(&ring->idx.prod, ring->idx.cons + kept);
 	spin_lock_irq(&ring->ev_lock);
 	WRITE_ONCE(ring->peer_state,
 		   ring->peer_state & ~(XSOCK_TX_FIN | XSOCK_TX_CLOSED));
 	spin_unlock_irq(&ring->ev_lock);
+}
+
+/* The copy ends before what was published does. */
+static u32 xsock_cut(struct xsock_ring *ring, u64 kept, u32 reason)
+{
+	xsock_store(&ring->idx.prod, ring->idx.cons + kept);
 	return reason == XSOCK_REASON_NONE ? XSOCK_REASON_GONE : reason;
 }
 
@@ -110,8 +114,13 @@ static u32 xsock_absorb(struct xsock_ring *ring, u32 reason)
 		reason = XSOCK_REASON_PROTOCOL;
 
 	kept = xsock_copy_data(ring);
-	if (kept < xsock_used(&ring->idx))
+	if (kept < xsock_used(&ring->idx)) {
 		reason = xsock_cut(ring, kept, reason);
+		xsock_forget_end(ring);
+	}
+	if (reason == XSOCK_REASON_PROTOCOL)
+		/* Who lies may have lied about that. */
+		xsock_forget_end(ring);
 	for (i = 0; i < ring->npages; i++)
 		if (ring->pages[i] == ring->foreign[2 + i])
 			ring->pages[i] = ring->spare[2];
@@ -161,6 +170,8 @@ static void xsock_detach_tx(struct xsock_ring *ring, u32 reason, bool closing)
 	xsock_store(&ring->tx->reason, reason);
 	/* Release: @reason, and all bytes published. */
 	xsock_store_release(&ring->tx->state, ring->own_state);
+	/* Nobody is told that this has happened before no get can begin any more. */
+	xsock_regions_end(ring, false);
 }
 
 /* The peer still maps pages of ours: the work ends their grants, and holds the ring. */
@@ -302,6 +313,9 @@ void xsock_detach_all(u32 reason)
 	/* Pairs with the one in xsock_ring_attach(). */
 	smp_mb();
 	do {
+		/* Released meanwhile: what is attached now is meant to be. */
+		if (reason == XSOCK_REASON_QUIESCE && !xsock_quiesced())
+			break;
 		found = NULL;
 		mutex_lock(&xsock_rings_lock);
 		list_for_each_entry(ring, &xsock_rings, node)
@@ -442,6 +456,9 @@ void xsock_revoke_exit(void)
 {
 	WRITE_ONCE(exiting, true);
 	cancel_delayed_work_sync(&liveness);
+	/* What detaches a ring may be about to have it linger; so does what it queues. */
+	flush_workqueue(xsock_wq);
 	xsock_linger_flush(1000);
 	flush_workqueue(xsock_wq);
+	xsock_rude_forget();
 }

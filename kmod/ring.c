@@ -33,18 +33,13 @@ static void xsock_ring_free(struct kref *ref)
 	kfree(ring);
 }
 
-void xsock_ring_get(struct xsock_ring *ring)
-{
-	kref_get(&ring->ref);
-}
-
 void xsock_ring_put(struct xsock_ring *ring)
 {
 	kref_put(&ring->ref, xsock_ring_free);
 }
 
 /* A ring without anything shared, within the limits. */
-struct xsock_ring *xsock_ring_alloc(u8 role, u16 peer, unsigned int npages)
+static struct xsock_ring *xsock_ring_alloc(u8 role, u16 peer, unsigned int npages)
 {
 	struct xsock_ring *ring = kzalloc(sizeof(*ring), GFP_KERNEL_ACCOUNT);
 	int err;
@@ -178,8 +173,8 @@ static int xsock_head_read(const struct sockaddr_xen *addr, struct xsock_head *h
 }
 
 /*
- * Marks the head page, which shows that it is granted writable, as are rx pages only
- * besides. The pages that a transmitter's process can write are granted read-only: one
+ * Marks the head page, which shows that it is granted writable, as are rx and regions
+ * pages only besides. The pages that a transmitter's process can write are granted read-only: one
  * of those could be made to look like a head page, too.
  */
 static int xsock_head_take(const struct sockaddr_xen *addr)

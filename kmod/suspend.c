@@ -10,8 +10,8 @@
  *
  * .freeze must not wait for anything that xenstore or a process has to do, and lets
  * no foreign mapping survive: a PV guest could not be saved with one, a PVH guest
- * would keep a hole. Own grants that a peer still maps are ended when we are back,
- * where they mean nothing any more.
+ * would keep a hole. Own grants that a peer still maps are ended when we are back: on
+ * another host they mean nothing any more, after a checkpoint it may have let go.
  */
 #include <linux/err.h>
 #include <linux/platform_device.h>
@@ -39,6 +39,7 @@ static int xsock_freeze(struct device *dev)
 static int xsock_resumed(struct device *dev)
 {
 	xsock_forget_domid();
+	xsock_rude_forget();
 	xsock_host_resumed();
 	xsock_linger_flush(0);
 	return 0;

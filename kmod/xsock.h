@@ -31,7 +31,7 @@
 
 /**
  * struct xsock_stats - counters of one ring, see struct xsock_info
- * @events_sent: under @lock of the ring or alone in its detachment
+ * @events_sent: under @lock of the ring
  * @events_spared: likewise
  * @events_received: under @ev_lock
  * @events_empty: under @ev_lock
@@ -60,7 +60,7 @@ static inline void xsock_count(u64 *counter, u64 n)
 /**
  * struct xsock_ring - one direction between two domains; either end of it
  * @node: in xsock_rings, protected by xsock_rings_lock
- * @ref: one for the socket, one for each queued work
+ * @ref: one for the socket, one for each queued work, one while it lingers
  * @role: XSOCK_ROLE_TX or _RX; constant
  * @peer: domid of the other end; constant
  * @npages: data pages; constant
@@ -75,7 +75,7 @@ static inline void xsock_count(u64 *counter, u64 n)
  * @tx: tx page as it is now
  * @rx: rx page as it is now
  * @regions: regions page, own or foreign; NULL if there is none, or no more
- * @exposed: (transmitter) regions; under @lock, or alone once the ring is detached
+ * @exposed: (transmitter) regions
  * @nexposed: number of @exposed
  * @mapping: address space of the socket's file, once mapped
  * @mapped: a process has mapped the own control page writable
@@ -231,8 +231,6 @@ int xsock_sendmsg(struct socket *sock, struct msghdr *msg, size_t len);
 int xsock_recvmsg(struct socket *sock, struct msghdr *msg, size_t len, int flags);
 
 /* ring.c */
-struct xsock_ring *xsock_ring_alloc(u8 role, u16 peer, unsigned int npages);
-void xsock_ring_get(struct xsock_ring *ring);
 void xsock_ring_put(struct xsock_ring *ring);
 struct xsock_ring *xsock_ring_offer(struct sock *sk, u16 peer, unsigned int npages);
 struct xsock_ring *xsock_ring_accept(struct sock *sk, const struct sockaddr_xen *addr);
@@ -274,6 +272,7 @@ bool xsock_regions_end(struct xsock_ring *ring, bool all);
 void xsock_regions_close(struct xsock_ring *ring);
 void xsock_regions_reap(struct xsock_ring *ring);
 void xsock_regions_abandon(struct xsock_ring *ring);
+void xsock_rude_forget(void);
 
 /* event.c */
 int xsock_event_alloc(struct xsock_ring *ring);
@@ -297,7 +296,6 @@ static inline void xsock_event_maybe(struct xsock_ring *ring, bool crossed)
 int xsock_mmap(struct file *file, struct socket *sock, struct vm_area_struct *vma);
 
 /* revoke.c */
-int xsock_reason_errno(u32 reason);
 void xsock_detach(struct xsock_ring *ring, u32 reason);
 void xsock_detach_all(u32 reason);
 void xsock_revoke_work(struct work_struct *work);
@@ -334,7 +332,6 @@ void xsock_uncharge(struct xsock_ring *ring);
 int xsock_charge_region(struct xsock_ring *ring, unsigned long pages);
 void xsock_uncharge_region(struct xsock_ring *ring, unsigned long pages);
 bool xsock_may_create(void);
-unsigned long xsock_pages_charged(void);
 
 /* proc.c */
 void xsock_get_info(struct sock *sk, struct xsock_info *info);

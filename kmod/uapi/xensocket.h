@@ -367,8 +367,8 @@ struct xsock_exposure {
 #define XSOCK_IOC_EXPOSE	_IOWR(XSOCK_IOC_MAGIC, 2, struct xsock_exposure)
 
 /* Takes a region back: the receiver cannot copy from it any more. ESTALE: there is none of
- * this name. Of a ring that has ended all regions have, which is no error. EBUSY: the
- * receiver's domain does not let go of it, as an honest one would.
+ * this name. One that has ended with its ring is no error. EBUSY: the receiver's domain does
+ * not let go of it, as an honest one would.
  */
 #define XSOCK_IOC_CONCEAL	_IOW(XSOCK_IOC_MAGIC, 3, struct xsock_handle)
 

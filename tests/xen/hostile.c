@@ -1289,6 +1289,75 @@ static void b_rx_busy(void)
 	sync_ends();
 }
 
+/*
+ * A receiver that maps what it should copy, and is busy, and then is not: it is not given back, and
+ * not said to be; nor does the log get a line each time that somebody asks.
+ */
+static void a_rx_maps(void)
+{
+	uint8_t *at = mmap(NULL, REGION, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	int fd = xs_transmitter(0), closed = xs_transmitter(0);
+	struct xsock_handle handle;
+	double begin;
+
+	xs_offer(fd);
+	xs_offer(closed);
+	sync_ends();
+	same(xsock_expose(fd, at, REGION, &handle), 0);
+	ctl_write(&handle, sizeof(handle));
+	same(xsock_expose(closed, at, REGION, &handle), 0);
+	ctl_write(&handle, sizeof(handle));
+	ctl_read(&handle, sizeof(handle));
+	sync_ends();
+	begin = now();
+	same(xsock_conceal(fd, &handle), -EBUSY);
+	check(now() - begin > 1);
+	for (int k = 0; k < 1000; k++)
+		same(xsock_conceal(fd, &handle), -EBUSY);
+	close(closed);
+	sync_ends();
+	/* It is not busy any more. */
+	same(xsock_conceal(fd, &handle), -EBUSY);
+	same(xs_info(fd).regions, 1);
+	sync_ends();
+	/* It has let go. */
+	same(xsock_conceal(fd, &handle), 0);
+	same(xsock_conceal(fd, &handle), -ESTALE);
+	same(xs_info(fd).regions, 0);
+	close(fd);
+	sync_ends();
+	munmap(at, REGION);
+}
+
+static void b_rx_maps(void)
+{
+	struct xsock_handle handle[2];
+	uint32_t list[XSOCK_LIST_REFS];
+	struct prey p[2];
+	void *page[2];
+
+	for (int k = 0; k < 2; k++)
+		take_offer(&p[k], STAGE_CONNECTED);
+	sync_ends();
+	for (int k = 0; k < 2; k++) {
+		ctl_read(&handle[k], sizeof(handle[k]));
+		same(rogue_read(p[k].addr.sxen_domid, p[k].regions->slots[handle[k].slot].lists[0], list), 0);
+		page[k] = rogue_map(p[k].grants, p[k].addr.sxen_domid, list, 1, 0);
+		p[k].regions->busy = 1;
+	}
+	ctl_write(&handle[0], sizeof(handle[0]));
+	sync_ends();
+	sync_ends();
+	p[0].regions->busy = 0;
+	sync_ends();
+	for (int k = 0; k < 2; k++)
+		check(!munmap(page[k], XSOCK_PAGE_SIZE));
+	prey_drop(&p[1]);
+	sync_ends();
+	prey_drop(&p[0]);
+	sync_ends();
+}
+
 /* A transmitter with slots of all kinds. */
 static void a_tx_slots(void)
 {
@@ -1527,6 +1596,7 @@ const struct test_case hostile_cases[] = {
 	{ .name = "halfway", .says = "death in each step of the handshake", .a = a_halfway, .b = b_halfway },
 	{ .name = "forged", .says = "pages of processes as head pages", .a = a_forged, .b = b_forged },
 	{ .name = "rx_busy", .says = "a receiver that is busy with a region for ever", .a = a_rx_busy, .b = b_rx_busy },
+	{ .name = "+rx_maps", .says = "a receiver that maps a region", .a = a_rx_maps, .b = b_rx_maps },
 	{ .name = "tx_slots", .says = "a transmitter whose regions lie", .a = a_tx_slots, .b = b_tx_slots },
 	{ .name = "clings", .says = "a quiesce, and the peer keeps its mappings", .a = a_clings, .b = b_clings },
 	{ .name = "+unloaded", .says = "rmmod, and the peer keeps its mappings", .a = a_unloaded, .b = b_unloaded },

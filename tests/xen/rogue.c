@@ -69,7 +69,7 @@ int rogue_read(int domid, uint32_t ref, void *copy)
 	return status ? status : segment.status;
 }
 
-static void *map_grants(int fd, int domid, const uint32_t *refs, unsigned int n, int writable)
+void *rogue_map(int fd, int domid, const uint32_t *refs, unsigned int n, int writable)
 {
 	struct ioctl_gntdev_map_grant_ref *op;
 	struct ioctl_gntdev_grant_ref *list;
@@ -125,10 +125,10 @@ void prey_take(struct prey *p, const struct sockaddr_xen *addr, enum stage stage
 	p->port = event_call(p->events, IOCTL_EVTCHN_BIND_INTERDOMAIN, &bind_op);
 	if (stage < STAGE_MAPPED)
 		return;
-	p->tx = map_grants(p->grants, addr->sxen_domid, &p->head.tx_ref, 1, 0);
-	p->rx = map_grants(p->grants, addr->sxen_domid, &p->head.rx_ref, 1, 1);
-	p->data = map_grants(p->grants, addr->sxen_domid, p->head.refs, p->head.data_pages, 0);
-	p->regions = map_grants(p->grants, addr->sxen_domid, &p->head.regions_ref, 1, 1);
+	p->tx = rogue_map(p->grants, addr->sxen_domid, &p->head.tx_ref, 1, 0);
+	p->rx = rogue_map(p->grants, addr->sxen_domid, &p->head.rx_ref, 1, 1);
+	p->data = rogue_map(p->grants, addr->sxen_domid, p->head.refs, p->head.data_pages, 0);
+	p->regions = rogue_map(p->grants, addr->sxen_domid, &p->head.regions_ref, 1, 1);
 	if (stage < STAGE_CONNECTED)
 		return;
 	xsock_store_release(&p->rx->state, XSOCK_RX_CONNECTED);

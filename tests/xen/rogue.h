@@ -54,6 +54,9 @@ void *rogue_grant(int fd, int domid, int writable, unsigned int n, uint32_t *ref
 void rogue_ungrant(int fd, uint64_t index, unsigned int n);
 int rogue_gntalloc(void);
 
+/* Maps @n pages that @domid grants. */
+void *rogue_map(int fd, int domid, const uint32_t *refs, unsigned int n, int writable);
+
 /* Copies a granted page; 0, or the status that Xen gave. */
 int rogue_read(int domid, uint32_t ref, void *copy);
 
