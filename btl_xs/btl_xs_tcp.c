@@ -2,6 +2,7 @@
 #include "btl_xs_tcp.h"
 
 #include <errno.h>
+#include <fcntl.h>
 
 #include "opal/runtime/opal_progress.h"
 #include "opal/util/show_help.h"
@@ -639,6 +640,16 @@ static mca_btl_base_tag_t mca_btl_xs_tcp_check(mca_btl_xs_frag_t *frag,
     return MCA_BTL_XS_TCP_CHECKED_TAG;
 }
 
+/*
+ * There is no local address, or no port, for a connection: tcp has closed the socket, and closes
+ * what has its number then, whosever that is, once more with its endpoint. So something that is
+ * nobody's gets it.
+ */
+static void mca_btl_xs_tcp_occupy(void)
+{
+    (void) open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
+
 /* Gives tcp a frame. Not without a place in tcp_users. */
 static int mca_btl_xs_tcp_give(mca_btl_xs_link_t *link, mca_btl_xs_frag_t *frag)
 {
@@ -692,6 +703,9 @@ static int mca_btl_xs_tcp_give(mca_btl_xs_link_t *link, mca_btl_xs_frag_t *frag)
     /* If tcp has not called back it may have kept it, and does not say so. */
     OPAL_THREAD_LOCK(&endpoint->lock);
     called = des != frag->des;
+    if (OPAL_ERROR == rc && !called) {
+        mca_btl_xs_tcp_occupy();
+    }
     landed = !called && !endpoint->tcp_known;
     if (landed) {
         mca_btl_xs_tcp_land(frag);

@@ -4,7 +4,8 @@
  * between hosts, and connections break at the worst moment.
  *
  * Whoever connects hears that it is connected, but its first frame is on its way for a while; who
- * accepts finds the connection broken when it writes its first one, SLOW_CUT times.
+ * accepts finds the connection broken when it writes its first one, SLOW_CUT times. "SLOW N" says
+ * how often it did. "TWICE N" says how often a descriptor was closed that was none any more.
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -22,7 +23,7 @@
 enum made { SEEN, CONNECTED, ACCEPTED };
 
 static _Atomic unsigned char sockets[65536];
-static atomic_int connections, cuts;
+static atomic_int connections, cuts, twice;
 
 static void note(int fd, const struct sockaddr *addr, enum made made)
 {
@@ -73,8 +74,19 @@ ssize_t writev(int fd, const struct iovec *iov, int n)
 	return next(fd, iov, n);
 }
 
+int close(int fd)
+{
+	int (*next)(int) = dlsym(RTLD_NEXT, "close");
+	int rc = next(fd);
+
+	twice += fd >= 0 && rc && errno == EBADF;
+	return rc;
+}
+
 static void __attribute__((destructor)) say(void)
 {
 	if (cuts)
 		fprintf(stderr, "SLOW %d\n", cuts);
+	if (twice)
+		fprintf(stderr, "TWICE %d\n", twice);
 }

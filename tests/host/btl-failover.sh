@@ -59,6 +59,9 @@ mended()
 	CUT="any 0.3 8" cut_suite "... over a long way, and break again at once" btl 2 -x SLOW_CUT=6 \
 		-x "LD_PRELOAD=/src/build/$SUITE/btl-slow/slow.so" "${go[@]}" random
 	check "$SUITE: they did" grep -a -q '^SLOW [1-9]' <<< "$out"
+	CUT="away 1 3" cut_suite "... and there is no address for a while" btl 2 \
+		-x "LD_PRELOAD=/src/build/$SUITE/btl-slow/slow.so" "${go[@]}" random
+	check_equal "$SUITE: nothing is closed twice" "" "$(grep -a '^TWICE' <<< "$out")"
 	cut_suite "... of two connections for each pair" btl 2 --mca btl_tcp_links 2 "${go[@]}" random
 	cut_suite "... under threads" btl 2 "${go[@]}" threads random
 	CUT="drop 2 1" cut_suite "... and there is no way for a while" btl 2 --mca btl_xs_failover 30 \
