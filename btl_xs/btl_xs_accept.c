@@ -8,8 +8,12 @@
 /* Sockets that tcp listens to: one for each version of IP. */
 #define MCA_BTL_XS_ACCEPT_LISTENERS 2
 
-/* Microseconds until one looks again whether any of those that wait has said who it is. */
+/*
+ * Microseconds until one looks again whether any of those that wait has said who it is: at first,
+ * and, twice as long each time, at most. Who connects and says nothing is not to cost more.
+ */
 #define MCA_BTL_XS_ACCEPT_PAUSE 1000
+#define MCA_BTL_XS_ACCEPT_PAUSE_MOST 64000
 
 struct mca_btl_xs_listener_t {
     struct event *theirs; /* tcp's, which ours takes the place of */
@@ -25,6 +29,7 @@ static struct {
     int waits;
     int room;
     bool pause; /* tcp is busy with one */
+    long idle;  /* microseconds, the next pause if none of them has said so */
     void (*given)(void);
     opal_event_t turn;
 } incoming;
@@ -114,6 +119,7 @@ static void mca_btl_xs_accept_came(int fd, short flags, void *context)
     for (int i = before; i < incoming.waits; i++) {
         opal_event_del(incoming.waiting[i]);
     }
+    incoming.idle = MCA_BTL_XS_ACCEPT_PAUSE;
     if (0 < incoming.waits) {
         mca_btl_xs_accept_later(0);
     }
@@ -147,6 +153,7 @@ static void mca_btl_xs_accept_turn(int fd, short flags, void *context)
             memmove(incoming.waiting + i, incoming.waiting + i + 1,
                     (incoming.waits - i) * sizeof(event));
             incoming.pause = true;
+            incoming.idle = MCA_BTL_XS_ACCEPT_PAUSE;
             mca_btl_xs_accept_later(0);
             mca_btl_xs_accept_call(event, event_get_fd(event), EV_READ);
             incoming.given();
@@ -154,7 +161,10 @@ static void mca_btl_xs_accept_turn(int fd, short flags, void *context)
         }
     }
     if (0 < incoming.waits) {
-        mca_btl_xs_accept_later(MCA_BTL_XS_ACCEPT_PAUSE);
+        mca_btl_xs_accept_later(incoming.idle);
+        if (MCA_BTL_XS_ACCEPT_PAUSE_MOST > incoming.idle) {
+            incoming.idle *= 2;
+        }
     }
 }
 
