@@ -9,6 +9,7 @@
 #include "btl_xs_gate.h"
 #include "btl_xs_path.h"
 #include "btl_xs_progress.h"
+#include "btl_xs_send.h"
 #include "btl_xs_watch.h"
 
 /*
@@ -138,8 +139,7 @@ static void mca_btl_xs_failover_give_up(mca_btl_xs_endpoint_t *endpoint)
 
     OPAL_THREAD_LOCK(&endpoint->lock);
     promised = endpoint->tx_resync || !opal_list_is_empty(&endpoint->tx_retained)
-               || (MCA_BTL_XS_PATH_XS != endpoint->tx_path
-                   && !opal_list_is_empty(&endpoint->tx_pending));
+               || mca_btl_xs_send_waits_for_tcp(endpoint);
     endpoint->tcp_wanted = false;
     endpoint->tcp_since = 0;
     OPAL_THREAD_UNLOCK(&endpoint->lock);

@@ -330,6 +330,17 @@ static void mca_btl_xs_send_later(mca_btl_xs_endpoint_t *endpoint)
     event_active(&endpoint->tx_event, OPAL_EV_TIMEOUT, 0);
 }
 
+bool mca_btl_xs_send_waits_for_tcp(mca_btl_xs_endpoint_t *endpoint)
+{
+    mca_btl_xs_frag_t *frag;
+
+    if (opal_list_is_empty(&endpoint->tx_pending)) {
+        return false;
+    }
+    frag = (mca_btl_xs_frag_t *) opal_list_get_first(&endpoint->tx_pending);
+    return !mca_btl_xs_send_by_ring(endpoint, mca_btl_xs_frag_size(frag));
+}
+
 void mca_btl_xs_send_told(mca_btl_xs_endpoint_t *endpoint, mca_btl_xs_frag_t *frag)
 {
     OPAL_THREAD_LOCK(&endpoint->lock);

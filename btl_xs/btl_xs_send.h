@@ -21,6 +21,9 @@ void mca_btl_xs_send_end(mca_btl_xs_endpoint_t *endpoint, void *data, size_t siz
 /* Puts on a wire what has been waiting, as far as possible. */
 void mca_btl_xs_send_pending(mca_btl_xs_endpoint_t *endpoint);
 
+/* Does the next fragment that waits have no way but TCP? The lock is held. */
+bool mca_btl_xs_send_waits_for_tcp(mca_btl_xs_endpoint_t *endpoint);
+
 /* A frame without number, which becomes libevent's (mca_btl_xs_tcp_elsewhere()). */
 void mca_btl_xs_send_told(mca_btl_xs_endpoint_t *endpoint, mca_btl_xs_frag_t *frag);
 

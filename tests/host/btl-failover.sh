@@ -21,14 +21,14 @@ cut_suite()
 	echo "# $CUTS ends cut, $(total reconnects) reconnects, $(total repeated) repeated"
 }
 
-# lost TEXT HOW OPTION...: asserts that a job that is cut is ended, and that this is said, unless
+# lost TEXT COMPONENT HOW OPTION...: asserts that a job that is cut is ended, and that this is said, unless
 # mpirun has lost that: as said.
 lost()
 {
-	local text="$SUITE: $1" how=$2 said='has lost a TCP connection' try
-	shift 2
+	local text="$SUITE: $1" component=$2 how=$3 said='has lost a TCP connection' try
+	shift 3
 	for try in 1 2 3 4 5 6 7 8; do
-		CUT=$how job btl 2 "$@" "$programs/suite" --seconds 60 random
+		CUT=$how job "$component" 2 "$@" "$programs/suite" --seconds 60 random
 		printf '%s\n' "$out"
 		case $status in
 		0 | 124) fail "$text: status $status" ;;
@@ -87,7 +87,9 @@ mended()
 	CUT="any 0.3 0" lab chroot tests/btl/installed btl_xs "/src/build/$SUITE/btl" tests/btl/mended ||
 		fail "$SUITE: events"
 
-	lost "cut for good" "wall 2 0" --mca btl_xs_failover 4
+	lost "cut for good" btl "wall 2 0" --mca btl_xs_failover 4
+	lost "... and there are rings, but not for all" btl-fake "wall 2 0" --mca btl_xs_failover 4 \
+		--mca btl_xs_debug_flip 3
 }
 
 # Connections that come at once, without Open MPI's tcp.
