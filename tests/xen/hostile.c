@@ -1342,7 +1342,8 @@ static void b_rx_maps(void)
 	for (int k = 0; k < 2; k++) {
 		ctl_read(&handle[k], sizeof(handle[k]));
 		same(rogue_read(p[k].addr.sxen_domid, p[k].regions->slots[handle[k].slot].lists[0], list), 0);
-		page[k] = rogue_map(p[k].grants, p[k].addr.sxen_domid, list, 1, 0);
+		/* Given back when that descriptor is closed. */
+		page[k] = rogue_map(p[1].grants, p[k].addr.sxen_domid, list, 1, 0);
 		p[k].regions->busy = 1;
 	}
 	ctl_write(&handle[0], sizeof(handle[0]));
