@@ -165,12 +165,12 @@ static bool mca_btl_xs_failover_stands(mca_btl_xs_endpoint_t *endpoint, double n
     if (0 == endpoint->tcp_stands) {
         endpoint->tcp_stands = now;
     } else if (now - endpoint->tcp_stands > MCA_BTL_XS_FAILOVER_STALE) {
-        if (endpoint->begin_come && !endpoint->begin_gone) {
+        if (endpoint->begin_come && !endpoint->begin_gone && 1 == endpoint->link_count) {
             /* tcp reads what comes by it, and cannot even write so little. */
             mca_btl_xs_failover_anew(endpoint);
             return false;
         }
-        if (endpoint->begin_gone) {
+        if (endpoint->begin_gone && 0 == endpoint->links[0].flying) {
             /* The answer may have been spared for want of memory. */
             mca_btl_xs_tcp_begin_again(endpoint);
         }

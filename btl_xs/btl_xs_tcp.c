@@ -643,11 +643,13 @@ static mca_btl_base_tag_t mca_btl_xs_tcp_check(mca_btl_xs_frag_t *frag,
 /*
  * There is no local address, or no port, for a connection: tcp has closed the socket, and closes
  * what has its number then, whosever that is, once more with its endpoint. So something that is
- * nobody's gets it.
+ * nobody's gets it, unless another thread is quicker: tcp does not say which it is. tcp also counts
+ * itself out then, and has not counted itself in.
  */
 static void mca_btl_xs_tcp_occupy(void)
 {
     (void) open("/dev/null", O_RDONLY | O_CLOEXEC);
+    opal_progress_event_users_increment();
 }
 
 /* Gives tcp a frame. Not without a place in tcp_users. */
@@ -703,7 +705,7 @@ static int mca_btl_xs_tcp_give(mca_btl_xs_link_t *link, mca_btl_xs_frag_t *frag)
     /* If tcp has not called back it may have kept it, and does not say so. */
     OPAL_THREAD_LOCK(&endpoint->lock);
     called = des != frag->des;
-    if (OPAL_ERROR == rc && !called) {
+    if (OPAL_ERROR == rc && !called && endpoint->tcp_known) {
         mca_btl_xs_tcp_occupy();
     }
     landed = !called && !endpoint->tcp_known;

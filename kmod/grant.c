@@ -150,7 +150,10 @@ void xsock_grant_end_handshake(struct xsock_ring *ring)
 	} while (again);
 }
 
-/* The module goes, or nobody knows of the ring yet: leave pages and references that are in use to the grant table. */
+/*
+ * The module goes, or nobody knows of the ring yet: leave pages and references that are in
+ * use to the grant table.
+ */
 void xsock_grant_abandon(struct xsock_ring *ring)
 {
 	xsock_regions_abandon(ring);

@@ -114,11 +114,11 @@ static void xsock_region_drop(struct xsock_ring *ring, struct xsock_region *regi
 /* No get finds it any more. Says whether none uses what it has found. */
 static bool xsock_region_hide(struct xsock_ring *ring, struct xsock_region *region)
 {
-	unsigned int polite = xsock_is_rude(ring->peer) ? 0 : XSOCK_POLITE_MS;
-
 	xsock_store(&region->slot->id, 0);
+	/* Never 0; for who is rude, not after now. */
 	if (!region->until)
-		region->until = (jiffies + msecs_to_jiffies(polite)) | 1;
+		region->until = (xsock_is_rude(ring->peer) ? jiffies - 1 :
+				 jiffies + msecs_to_jiffies(XSOCK_POLITE_MS)) | 1;
 	/* Pairs with the one in xsock_get_begin(): it sees no slot, or we see that it is busy. */
 	xsock_full_barrier();
 	return !xsock_load(&ring->regions->busy);
@@ -146,7 +146,6 @@ static bool xsock_region_cut_off(struct xsock_ring *ring, struct xsock_region *r
 
 	if (time_before(jiffies, region->until))
 		return false;
-	xsock_call_rude(ring->peer);
 	for (; region->ended < region->n; region->ended++)
 		if (!gnttab_end_foreign_access_ref(region->refs[region->ended])) {
 			pause = min(XSOCK_CUT_FIRST_MS << min(region->cuts, 7U), XSOCK_CUT_LAST_MS);
@@ -205,13 +204,13 @@ void xsock_regions_close(struct xsock_ring *ring)
 		mutex_lock(&ring->lock);
 		safe = xsock_regions_try(ring, false);
 		mutex_unlock(&ring->lock);
-		if (safe || xsock_is_rude(ring->peer))
-			return;
-		if (!time_before(jiffies, end))
+		if (safe || xsock_is_rude(ring->peer) || time_after(jiffies, end + HZ / 10))
 			break;
 		fsleep(USEC_PER_MSEC);
 	}
-	xsock_call_rude(ring->peer);
+	/* Not what conceals it, whose user could see to it that there is always a get. */
+	if (!time_before(jiffies, end))
+		xsock_call_rude(ring->peer);
 }
 
 /* Domains have other numbers now. */
@@ -492,7 +491,7 @@ static int xsock_get_begin(struct xsock_ring *ring, const struct xsock_handle *h
 		return -EOPNOTSUPP;
 	theirs = &ring->regions->slots[array_index_nospec(handle->slot, XSOCK_REGIONS)];
 	xsock_store(&ring->regions->busy, 1);
-	/* Pairs with the one in xsock_region_end(). */
+	/* Pairs with the one in xsock_region_hide(). */
 	xsock_full_barrier();
 	slot->id = xsock_load_acquire(&theirs->id);
 	slot->length = xsock_load(&theirs->length);

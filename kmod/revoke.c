@@ -162,6 +162,8 @@ static void xsock_detach_rx(struct xsock_ring *ring, u32 *reason, bool closing)
 
 static void xsock_detach_tx(struct xsock_ring *ring, u32 reason, bool closing)
 {
+	/* Nobody is told that this has happened before no get can begin any more. */
+	xsock_regions_end(ring, false);
 	xsock_own_look(ring);
 	if (closing)
 		ring->own_state |= XSOCK_TX_FIN | XSOCK_TX_CLOSED;
@@ -170,8 +172,6 @@ static void xsock_detach_tx(struct xsock_ring *ring, u32 reason, bool closing)
 	xsock_store(&ring->tx->reason, reason);
 	/* Release: @reason, and all bytes published. */
 	xsock_store_release(&ring->tx->state, ring->own_state);
-	/* Nobody is told that this has happened before no get can begin any more. */
-	xsock_regions_end(ring, false);
 }
 
 /* The peer still maps pages of ours: the work ends their grants, and holds the ring. */

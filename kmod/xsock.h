@@ -268,7 +268,7 @@ int xsock_hyper_copy(struct gnttab_copy *ops, unsigned int n);
 int xsock_ioc_expose(struct sock *sk, struct xsock_exposure __user *arg);
 int xsock_ioc_conceal(struct sock *sk, const struct xsock_handle __user *arg);
 int xsock_ioc_get(struct sock *sk, const struct xsock_fetch __user *arg);
-bool xsock_regions_end(struct xsock_ring *ring, bool all);
+bool xsock_regions_end(struct xsock_ring *ring, bool gone);
 void xsock_regions_close(struct xsock_ring *ring);
 void xsock_regions_reap(struct xsock_ring *ring);
 void xsock_regions_abandon(struct xsock_ring *ring);
