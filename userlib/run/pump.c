@@ -6,8 +6,8 @@
  * Where it has to end up if the xensockets are cut off (migration, quiesce): the program's
  * TCP connection, which lies idle until then. An end that can send no more on its
  * xensocket says there how many bytes it had sent, in 8 bytes, and goes on behind them. The
- * other end has read everything that had been published; if that is not as many, bytes
- * were lost, and the connection ends.
+ * other end has read everything that had been published when it was cut off; if that is not as
+ * many, bytes were lost, and the connection is reset.
  */
 #include <errno.h>
 #include <poll.h>
@@ -21,7 +21,7 @@
 #include "run.h"
 
 #define CHUNK (64 * 1024)
-/* How long a peer that says nothing may keep what the program has closed. */
+/* How long a peer may keep what the program has closed. */
 #define LINGER_MS 60000
 
 static atomic_int count;
@@ -101,6 +101,24 @@ static ssize_t receive(int fd, char *bytes)
 		n = recv(fd, bytes, CHUNK, 0);
 	while (n < 0 && (errno == EINTR || (errno == EAGAIN && run_wait(fd, POLLIN, -1))));
 	return n;
+}
+
+/* Both programs are to see an error, not an end: now, whoever waits for this connection. */
+static void reset_connection(int fd)
+{
+	const struct sockaddr none = { .sa_family = AF_UNSPEC };
+
+	connect(fd, &none, sizeof(none));
+}
+
+/* Reads what still comes, for a while, and throws it away. */
+static void drain(int fd, char *bytes)
+{
+	int64_t end = run_now_ms() + LINGER_MS, left;
+
+	while ((left = end - run_now_ms()) > 0 && run_wait(fd, POLLIN, (int)left) &&
+	       receive(fd, bytes) > 0)
+		;
 }
 
 static bool announce(struct work *work)
@@ -198,28 +216,34 @@ static void inward(struct work *work)
 {
 	struct run_pump *pump = &work->pump;
 	char *bytes = malloc(CHUNK);
+	bool closed = false;
 	ssize_t n = -1;
 
 	if (bytes && pump->xs.rx >= 0) {
 		n = carry(work, pump->xs.rx, bytes, &work->received);
-		if (n < 0 && errno != EPIPE && cut_off(pump->xs.rx) && announced(work)) {
+		closed = n < 0 && errno == EPIPE;
+		if (n < 0 && !closed && cut_off(pump->xs.rx) && announced(work)) {
 			run_say("back to TCP: %s: after receiving %llu bytes",
 				run_text(&pump->name.peer), (unsigned long long)work->received);
 			n = carry(work, pump->tcp, bytes, &work->more_received);
+			closed = n < 0 && errno == EPIPE;
 		} else if (n < 0) {
 			/* That nobody reads any more is for the peer to hear. */
 			shutdown(pump->xs.rx, SHUT_RD);
 		}
 	} else if (bytes) {
 		n = carry(work, pump->tcp, bytes, &work->more_received);
+		closed = n < 0 && errno == EPIPE;
 	}
+	if (n < 0 && !closed)
+		reset_connection(pump->tcp);
 	shutdown(pump->app, n ? SHUT_RDWR : SHUT_WR);
 	/*
 	 * A connection that is closed with something unread is reset, which might cost the
 	 * peer what we have sent last.
 	 */
-	while (bytes && run_wait(pump->tcp, POLLIN, LINGER_MS) && receive(pump->tcp, bytes) > 0)
-		;
+	if (bytes)
+		drain(pump->tcp, bytes);
 	free(bytes);
 }
 
@@ -265,7 +289,7 @@ int run_pump_start(const struct run_pump *from, int family)
 	static atomic_uint number;
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 	struct work *work = calloc(1, sizeof(*work));
-	int pair[2], size = 1024 * 1024;
+	int pair[2], size = 1024 * 1024, on = 1;
 	struct run_pump *pump;
 
 	if (!work || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair)) {
@@ -285,6 +309,8 @@ int run_pump_start(const struct run_pump *from, int family)
 		goto failed;
 	for (int i = 0; i < 2; i++)
 		setsockopt(pair[i], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+	/* It lies idle, perhaps for long, and what the program asks for is asked of the pair. */
+	setsockopt(pump->tcp, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
 	work->threads = 1;
 	count++;
 	if (run_thread(outward_thread, work))

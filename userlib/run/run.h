@@ -106,6 +106,8 @@ void run_give(int places);
 void run_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* An address as text; good until the thread's next call but three. */
 const char *run_text(const struct sockaddr_in6 *address);
+/* Milliseconds, of a clock that nobody sets. */
+int64_t run_now_ms(void);
 /* Waits until @fd is ready for @events; false after @ms (-1: never). */
 bool run_wait(int fd, short events, int ms);
 /* All or nothing; false at an error or the end. */

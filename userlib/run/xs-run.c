@@ -74,7 +74,7 @@ const char *run_text(const struct sockaddr_in6 *address)
 	return text;
 }
 
-static int64_t now_ms(void)
+int64_t run_now_ms(void)
 {
 	struct timespec ts;
 
@@ -85,13 +85,13 @@ static int64_t now_ms(void)
 bool run_wait(int fd, short events, int ms)
 {
 	struct pollfd pfd = { .fd = fd, .events = events };
-	int64_t end = now_ms() + ms, left = ms;
+	int64_t end = run_now_ms() + ms, left = ms;
 	int n;
 
 	do {
 		n = poll(&pfd, 1, (int)left);
 		if (ms >= 0)
-			left = end - now_ms();
+			left = end - run_now_ms();
 	} while (n < 0 && errno == EINTR && (ms < 0 || left > 0));
 	return n > 0;
 }
@@ -115,11 +115,11 @@ bool run_send(int fd, const void *bytes, size_t len)
 
 bool run_receive(int fd, void *bytes, size_t len, int ms)
 {
-	int64_t end = now_ms() + ms;
+	int64_t end = run_now_ms() + ms;
 	char *to = bytes;
 
 	while (len) {
-		int64_t left = ms < 0 ? -1 : end - now_ms();
+		int64_t left = ms < 0 ? -1 : end - run_now_ms();
 		ssize_t n;
 
 		if ((ms >= 0 && left <= 0) || !run_wait(fd, POLLIN, (int)left))
@@ -386,6 +386,10 @@ static int start(void)
 	}
 	while (waitpid(child, &status, 0) < 0 && errno == EINTR)
 		;
+	if (status) {
+		errno = EAGAIN;
+		die("fork");
+	}
 	if (setenv(RUN_ENV, name, 1))
 		die("environment");
 	/* Out of the program's way. */
