@@ -1316,15 +1316,18 @@ static void a_rx_maps(void)
 		same(xsock_conceal(fd, &handle), -EBUSY);
 	close(closed);
 	sync_ends();
+	sync_ends();
 	/* It is not busy any more. */
 	same(xsock_conceal(fd, &handle), -EBUSY);
 	same(xs_info(fd).regions, 1);
+	sync_ends();
 	sync_ends();
 	/* It has let go. */
 	same(xsock_conceal(fd, &handle), 0);
 	same(xsock_conceal(fd, &handle), -ESTALE);
 	same(xs_info(fd).regions, 0);
 	close(fd);
+	sync_ends();
 	sync_ends();
 	munmap(at, REGION);
 }
@@ -1351,9 +1354,11 @@ static void b_rx_maps(void)
 	sync_ends();
 	p[0].regions->busy = 0;
 	sync_ends();
+	sync_ends();
 	for (int k = 0; k < 2; k++)
 		check(!munmap(page[k], XSOCK_PAGE_SIZE));
 	prey_drop(&p[1]);
+	sync_ends();
 	sync_ends();
 	prey_drop(&p[0]);
 	sync_ends();
