@@ -19,6 +19,15 @@ push_kmod()
 	done
 }
 
+# grant_devices GUEST...: those by which a process grants and maps pages, and sends events.
+grant_devices()
+{
+	local guest
+	for guest in "$@"; do
+		check "$guest has devices for grants" lab ssh "$guest" modprobe -a xen-gntdev xen-gntalloc xen-evtchn
+	done
+}
+
 # xsocktest_run NAME...: runs cases or groups of them. Prints the output of end A, and of
 # end B with B: before each line; true if both ends are content. XSOCK_ENDS are the two
 # guests (g1 g2), XSOCK_MIB is for bulk cases, XSOCK_ROUNDS for hostile ones, XSOCK_SEED and

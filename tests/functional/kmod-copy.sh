@@ -9,9 +9,7 @@
 . "$(dirname "$0")/../kmod.sh"
 
 push_kmod g1 g2
-for guest in g1 g2; do
-	check "$guest has devices for grants" lab ssh "$guest" modprobe -a xen-gntdev xen-gntalloc xen-evtchn
-done
+grant_devices g1 g2
 before=$("$TESTS_DIR/holdings" h1)
 echo "$before"
 

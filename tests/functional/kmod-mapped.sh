@@ -2,16 +2,14 @@
 # Proves: a receiver's kernel that maps what it should copy keeps it, and its owner is told so; the kernel does not complain of that again and again.
 # Lab: hosts=1 guests=2 type=pvh suite=all
 # Check: trixie-pvh
-# Limit: 200
+# Limit: 400
 # SPDX-License-Identifier: BSD-3-Clause
 
 . "$(dirname "$0")/../lib.sh"
 . "$(dirname "$0")/../kmod.sh"
 
 push_kmod g1 g2
-for guest in g1 g2; do
-	check "$guest has devices for grants" lab ssh "$guest" modprobe -a xen-gntdev xen-gntalloc xen-evtchn
-done
+grant_devices g1 g2
 before=$("$TESTS_DIR/holdings" h1)
 check_xsocktest +rx_maps
 lines=$(lab ssh g1 dmesg | grep -c 'still in use')
