@@ -119,6 +119,7 @@ static void open_gate(const char *path)
 		fail("socket", errno);
 	if (connect(g->fd, (struct sockaddr *)&address, sizeof(address))) {
 		gates_denied += errno == EACCES || errno == EPERM;
+		gates_busy += errno == EAGAIN;
 		close_gate(g);
 	} else if (!is_ours(g->fd)) {
 		gates_denied++;
