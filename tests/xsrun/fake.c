@@ -4,8 +4,9 @@
  * for a test build of it (ld --wrap).
  *
  *	FAKE_UPGRADE=CODE	no upgrade succeeds: XSOCK_E* or errno value
- *	FAKE_CUT=N		the first sending xensocket is cut off after N bytes, as by a migration
- *	FAKE_LOSE=1		... and loses its last byte
+ *	FAKE_CUT=N		the first sending xensocket is cut off after N bytes, as by a migration, or
+ *				when they are to end before
+ *	FAKE_LOSE=N		... and loses its last N bytes
  */
 #include <errno.h>
 #include <stdatomic.h>
@@ -22,6 +23,7 @@
 #include "run.h"
 
 int __real_close(int fd);
+int __real_shutdown(int fd, int how);
 ssize_t __real_send(int fd, const void *bytes, size_t len, int flags);
 ssize_t __real_recv(int fd, void *bytes, size_t len, int flags);
 
@@ -124,28 +126,45 @@ int xsock_upgrade(int stream, size_t ring, int flags, int timeout_ms, struct xso
 
 int xsock_get_info(int fd, struct xsock_info *info)
 {
-	*info = (struct xsock_info){ .reason = fakes[fd].cut ? XSOCK_REASON_SUSPEND : 0 };
+	*info = (struct xsock_info){ .reason = fakes[fd].cut ? XSOCK_REASON_SUSPEND : 0, .size = 65536 };
 	return 0;
 }
 
 ssize_t __wrap_send(int fd, const void *bytes, size_t len, int flags)
 {
 	struct fake *fake = &fakes[fd];
+	long lost, arrive;
 	ssize_t n;
 
 	if (fake->role != TX || fake->left < 0)
 		return __real_send(fd, bytes, len, flags);
-	if (!fake->left) {
-		fake->cut = true;
-		shutdown(fd, SHUT_RDWR);
+	if (fake->cut) {
 		errno = ENETRESET;
 		return -1;
 	}
+	lost = getenv("FAKE_LOSE") ? atol(getenv("FAKE_LOSE")) : 0;
 	n = (long)len < fake->left ? (ssize_t)len : fake->left;
-	if (!send_all(fd, bytes, (size_t)n - (n == fake->left && getenv("FAKE_LOSE"))))
+	arrive = fake->left - lost;
+	if (arrive > n)
+		arrive = n;
+	if (arrive > 0 && !send_all(fd, bytes, (size_t)arrive))
 		return -1;
 	fake->left -= n;
+	if (!fake->left) {
+		fake->cut = true;
+		__real_shutdown(fd, SHUT_RDWR);
+	}
 	return n;
+}
+
+int __wrap_shutdown(int fd, int how)
+{
+	struct fake *fake = &fakes[fd];
+
+	if (fake->role != TX || fake->left < 0)
+		return __real_shutdown(fd, how);
+	fake->cut = true;
+	return __real_shutdown(fd, SHUT_RDWR);
 }
 
 /* Who has only ended his stream still listens. */

@@ -4,10 +4,12 @@
  * one thread each way.
  *
  * Where it has to end up if the xensockets are cut off (migration, quiesce): the program's
- * TCP connection, which lies idle until then. An end that can send no more on its
- * xensocket says there how many bytes it had sent, in 8 bytes, and goes on behind them. The
- * other end has read everything that had been published when it was cut off; if that is not as
- * many, bytes were lost, and the connection is reset.
+ * TCP connection, which lies idle until then. What a receiver is sent while it is being cut off
+ * may be missing there, and its sender's kernel has it no more (Documentation/protocol.md). So who
+ * sends keeps as much as the ring could have: once cut off he says on TCP, in 8 bytes, the number
+ * of the first byte that follows, and begins with all that he has kept. The other end has read
+ * everything that had been published when it was cut off, and skips what it has. If something is
+ * missing even so, the connection is reset.
  */
 #include <errno.h>
 #include <poll.h>
@@ -16,7 +18,10 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
+
+#include <linux/sockios.h>
 
 #include "run.h"
 
@@ -36,7 +41,7 @@ int run_pumps(void)
  * @pump: its descriptors
  * @threads: that are at work
  * @sent, @received: bytes on xensockets
- * @more_sent, @more_received: on TCP
+ * @more_sent, @more_received: on TCP, without those that were sent again
  */
 struct work {
 	struct run_pump pump;
@@ -56,10 +61,10 @@ static void work_end(struct work *work)
 		(unsigned long long)work->more_sent, (unsigned long long)work->received,
 		(unsigned long long)work->more_received);
 	close(pump->app);
-	if (pump->xs.tx >= 0) {
+	if (pump->xs.tx >= 0)
 		close(pump->xs.tx);
+	if (pump->xs.rx >= 0)
 		close(pump->xs.rx);
-	}
 	close(pump->tcp);
 	free(work);
 	run_give(RUN_PUMP_PLACES);
@@ -93,12 +98,12 @@ static size_t send_some(int fd, const char *bytes, size_t len)
 	return done;
 }
 
-static ssize_t receive(int fd, char *bytes)
+static ssize_t receive(int fd, char *bytes, size_t len)
 {
 	ssize_t n;
 
 	do
-		n = recv(fd, bytes, CHUNK, 0);
+		n = recv(fd, bytes, len, 0);
 	while (n < 0 && (errno == EINTR || (errno == EAGAIN && run_wait(fd, POLLIN, -1))));
 	return n;
 }
@@ -117,76 +122,169 @@ static void drain(int fd, char *bytes)
 	int64_t end = run_now_ms() + LINGER_MS, left;
 
 	while ((left = end - run_now_ms()) > 0 && run_wait(fd, POLLIN, (int)left) &&
-	       receive(fd, bytes) > 0)
+	       receive(fd, bytes, CHUNK) > 0)
 		;
 }
 
-static bool announce(struct work *work)
-{
-	uint8_t bytes[8];
+/**
+ * struct kept - the last bytes that the program has written
+ * @bytes: those before @end, each at its number modulo @size; NULL: none are
+ * @size: as many as the ring has and as are read at once
+ * @end: that there have been
+ */
+struct kept {
+	char *bytes;
+	size_t size;
+	uint64_t end;
+};
 
-	for (int i = 0; i < 8; i++)
-		bytes[i] = (uint8_t)(work->sent >> 8 * i);
-	return run_send(work->pump.tcp, bytes, sizeof(bytes));
+static struct kept keep(int tx)
+{
+	struct kept kept = { .size = CHUNK };
+	struct xsock_info info;
+
+	if (tx >= 0 && !xsock_get_info(tx, &info))
+		kept.size += info.size;
+	kept.bytes = malloc(kept.size);
+	return kept;
 }
 
-static bool announced(struct work *work)
+static char *kept_at(const struct kept *kept, uint64_t number)
 {
-	uint64_t sent = 0;
+	return kept->bytes + number % kept->size;
+}
+
+/* How many lie in one piece. */
+static size_t kept_piece(const struct kept *kept, uint64_t number, uint64_t most)
+{
+	size_t piece = kept->size - number % kept->size;
+
+	return piece < most ? piece : most;
+}
+
+/* On TCP, the last @count bytes that were kept, or as many as there are, with their number. */
+static bool send_again(const struct work *work, const struct kept *kept, uint64_t count)
+{
+	uint64_t at, most = kept->end < kept->size ? kept->end : kept->size;
+	uint8_t number[8];
+	bool sent;
+
+	at = kept->end - (count < most ? count : most);
+	for (int i = 0; i < 8; i++)
+		number[i] = (uint8_t)(at >> 8 * i);
+	sent = run_send(work->pump.tcp, number, sizeof(number));
+	while (sent && at < kept->end) {
+		size_t piece = kept_piece(kept, at, kept->end - at);
+
+		sent = run_send(work->pump.tcp, kept_at(kept, at), piece);
+		at += piece;
+	}
+	return sent;
+}
+
+/* How many bytes that follow on TCP have been received already. False: some have not, and do not. */
+static bool sent_again(const struct work *work, uint64_t *again)
+{
+	uint64_t number = 0;
 	uint8_t bytes[8];
 
 	if (!run_receive(work->pump.tcp, bytes, sizeof(bytes), -1))
 		return false;
 	for (int i = 0; i < 8; i++)
-		sent |= (uint64_t)bytes[i] << 8 * i;
-	if (sent != work->received)
-		run_say("lost: %s: %llu of %llu bytes", run_text(&work->pump.name.peer),
-			(unsigned long long)(sent - work->received), (unsigned long long)sent);
-	return sent == work->received;
+		number |= (uint64_t)bytes[i] << 8 * i;
+	if (number > work->received) {
+		run_say("lost: %s: %llu bytes after %llu", run_text(&work->pump.name.peer),
+			(unsigned long long)(number - work->received),
+			(unsigned long long)work->received);
+		return false;
+	}
+	*again = work->received - number;
+	return true;
+}
+
+/* Waits until the program has something to say. False: cut off, and it has perhaps said it all. */
+static bool program_says(const struct run_pump *pump)
+{
+	struct pollfd pfd[2] = { { .fd = pump->app, .events = POLLIN }, { .fd = pump->xs.tx } };
+
+	while (poll(pfd, 2, -1) < 0 && errno == EINTR)
+		;
+	return !(pfd[1].revents & (POLLERR | POLLHUP)) || !cut_off(pump->xs.tx);
+}
+
+/* Not more bytes than these may be missing at the peer's. */
+static uint64_t unread(int tx)
+{
+	int bytes;
+
+	/* One that is cut off does not know. */
+	return ioctl(tx, SIOCOUTQ, &bytes) || cut_off(tx) ? UINT64_MAX : (uint64_t)bytes;
+}
+
+/* False: it cannot. */
+static bool back_to_tcp(struct work *work, const struct kept *kept)
+{
+	run_say("back to TCP: %s: after sending %llu bytes", run_text(&work->pump.name.peer),
+		(unsigned long long)work->sent);
+	if (!send_again(work, kept, UINT64_MAX))
+		return false;
+	work->more_sent = kept->end - work->sent;
+	/* It has memory of the kernel's. */
+	close(work->pump.xs.tx);
+	work->pump.xs.tx = -1;
+	return true;
 }
 
 /* What the program writes. */
 static void outward(struct work *work)
 {
 	struct run_pump *pump = &work->pump;
-	bool xs = pump->xs.tx >= 0, moved = xs;
-	char *bytes = malloc(CHUNK);
+	struct kept kept = keep(pump->xs.tx);
+	bool xs = pump->xs.tx >= 0, wanted = true;
 	ssize_t n = 0;
-	size_t part;
 
-	while (bytes && (n = receive(pump->app, bytes)) > 0) {
-		part = 0;
-		if (xs) {
-			part = send_some(pump->xs.tx, bytes, (size_t)n);
-			work->sent += part;
-			if (part == (size_t)n)
-				continue;
-			if (!cut_off(pump->xs.tx))
-				break;
-			run_say("back to TCP: %s: after sending %llu bytes",
-				run_text(&pump->name.peer), (unsigned long long)work->sent);
-			xs = false;
-			if (!announce(work))
+	while (kept.bytes && wanted) {
+		char *bytes = kept_at(&kept, kept.end);
+		size_t part;
+
+		if (xs && n < CHUNK && !program_says(pump)) {
+			n = 0;
+		} else {
+			n = receive(pump->app, bytes, kept_piece(&kept, kept.end, CHUNK));
+			if (n <= 0)
 				break;
 		}
-		if (!run_send(pump->tcp, bytes + part, (size_t)n - part))
-			break;
-		work->more_sent += (size_t)n - part;
+		kept.end += (uint64_t)n;
+		if (!xs) {
+			wanted = run_send(pump->tcp, bytes, (size_t)n);
+			work->more_sent += wanted ? (size_t)n : 0;
+			continue;
+		}
+		part = send_some(pump->xs.tx, bytes, (size_t)n);
+		work->sent += part;
+		if (n && part == (size_t)n)
+			continue;
+		wanted = cut_off(pump->xs.tx) && back_to_tcp(work, &kept);
+		xs = !wanted;
 	}
 	/* The peer wants no more: nor do we of the program. */
-	if (n > 0)
+	if (!wanted)
 		shutdown(pump->app, SHUT_RD);
-	if (xs)
+	if (xs) {
 		shutdown(pump->xs.tx, SHUT_WR);
-	/* Also if the end has been said: it might not get through any more. */
-	if (xs && moved)
-		announce(work);
+		/* That, and what has not been read yet, might not get through any more. */
+		if (kept.bytes)
+			send_again(work, &kept, unread(pump->xs.tx));
+	}
 	shutdown(pump->tcp, SHUT_WR);
-	free(bytes);
+	free(kept.bytes);
 }
 
-/* From @fd to the program. Returns as recv(): 0 at the end, or why it does not go on. */
-static ssize_t carry(struct work *work, int fd, char *bytes, uint64_t *counter)
+/*
+ * From @fd to the program, but for the first @skip bytes. Returns as recv(): 0 at the end, or why
+ * it does not go on.
+ */
+static ssize_t carry(struct work *work, int fd, char *bytes, uint64_t skip, uint64_t *counter)
 {
 	struct pollfd pfd[2] = { { .fd = fd, .events = POLLIN }, { .fd = work->pump.app } };
 	bool wanted = true;
@@ -203,9 +301,15 @@ static ssize_t carry(struct work *work, int fd, char *bytes, uint64_t *counter)
 			continue;
 		if (n <= 0)
 			return n;
+		if (skip >= (uint64_t)n) {
+			skip -= (uint64_t)n;
+			continue;
+		}
+		n -= (ssize_t)skip;
 		*counter += (size_t)n;
 		/* A program that only reads no more may still have something to say. */
-		wanted = wanted && run_send(work->pump.app, bytes, (size_t)n);
+		wanted = wanted && run_send(work->pump.app, bytes + skip, (size_t)n);
+		skip = 0;
 	}
 	errno = EPIPE;
 	return -1;
@@ -217,22 +321,25 @@ static void inward(struct work *work)
 	struct run_pump *pump = &work->pump;
 	char *bytes = malloc(CHUNK);
 	bool closed = false;
+	uint64_t again;
 	ssize_t n = -1;
 
 	if (bytes && pump->xs.rx >= 0) {
-		n = carry(work, pump->xs.rx, bytes, &work->received);
+		n = carry(work, pump->xs.rx, bytes, 0, &work->received);
 		closed = n < 0 && errno == EPIPE;
-		if (n < 0 && !closed && cut_off(pump->xs.rx) && announced(work)) {
+		if (n < 0 && !closed && cut_off(pump->xs.rx) && sent_again(work, &again)) {
 			run_say("back to TCP: %s: after receiving %llu bytes",
 				run_text(&pump->name.peer), (unsigned long long)work->received);
-			n = carry(work, pump->tcp, bytes, &work->more_received);
+			close(pump->xs.rx);
+			pump->xs.rx = -1;
+			n = carry(work, pump->tcp, bytes, again, &work->more_received);
 			closed = n < 0 && errno == EPIPE;
 		} else if (n < 0) {
 			/* That nobody reads any more is for the peer to hear. */
 			shutdown(pump->xs.rx, SHUT_RD);
 		}
 	} else if (bytes) {
-		n = carry(work, pump->tcp, bytes, &work->more_received);
+		n = carry(work, pump->tcp, bytes, 0, &work->more_received);
 		closed = n < 0 && errno == EPIPE;
 	}
 	if (n < 0 && !closed)

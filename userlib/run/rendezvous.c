@@ -46,7 +46,7 @@
 #define REFUSED_S	30
 
 #define MAGIC		"XSRN"
-#define VERSION		1
+#define VERSION		2
 
 enum side_kind { ASK = 1, YES, NO, MAIN, TAKEN, CANCEL, PLAIN };
 
@@ -200,13 +200,17 @@ out:
 static void *answer_calls(void *argument)
 {
 	int listener = (int)(intptr_t)argument, fd;
+	struct pollfd pfd[2] = { { .fd = listener, .events = POLLIN },
+				 { .fd = run_over, .events = POLLIN } };
 
 	for (;;) {
 		while (calls >= CALLS_MAX)
 			usleep(10000);
+		if (poll(pfd, 2, -1) > 0 && pfd[1].revents)
+			break;
 		fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
 		if (fd < 0) {
-			if (errno != EINTR && errno != ECONNABORTED)
+			if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)
 				usleep(100000);
 			continue;
 		}
@@ -222,6 +226,7 @@ static void *answer_calls(void *argument)
 			calls--;
 		}
 	}
+	close(listener);
 	return NULL;
 }
 
@@ -240,7 +245,7 @@ void run_listen(int fd)
 	/* For itself, and for the call that it is about to take. */
 	if (!run_take(2))
 		return;
-	listener = socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	listener = socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (listener < 0) {
 		run_give(2);
 		return;

@@ -98,6 +98,9 @@ static inline socklen_t run_sockaddr(struct sockaddr_storage *to, const struct s
 bool run_take(int places);
 void run_give(int places);
 
+/* Readable for ever once there is no program any more, whose ports others may have then. */
+extern int run_over;
+
 /* A connection's: of struct run_pump; and the call on which it is agreed about. */
 #define RUN_PUMP_PLACES	4
 #define RUN_CALL_PLACES	(RUN_PUMP_PLACES + 1)

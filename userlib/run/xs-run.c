@@ -14,8 +14,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/random.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -154,7 +156,7 @@ bool run_thread(void *(*function)(void *), void *argument)
 /* What a question needs: the socket that it comes by, the one that it is about, the new one. */
 #define QUESTION_PLACES	3
 /* What help() has open, and the next question, before it is known whether it can be answered. */
-#define OWN_PLACES	6
+#define OWN_PLACES	8
 
 static atomic_int places;
 
@@ -255,10 +257,16 @@ static void many_files(void)
 	places -= OWN_PLACES;
 }
 
-/* Until nobody has the pipe open, and nothing is left to be carried. */
-static void __attribute__((noreturn)) help(int listener, int alive)
+int run_over = -1;
+
+/*
+ * Until the program has ended, nobody has the pipe open, and nothing is left to be carried. The
+ * program's children may outlive it, with the pipe; and it may close what it does not know.
+ */
+static void __attribute__((noreturn)) help(int listener, int alive, int program)
 {
-	struct pollfd pfd[2] = { { .fd = listener, .events = POLLIN }, { .fd = alive } };
+	struct pollfd pfd[3] = { { .fd = listener, .events = POLLIN }, { .fd = alive },
+				 { .fd = program, .events = POLLIN } };
 	int s;
 
 	signal(SIGPIPE, SIG_IGN);
@@ -267,8 +275,12 @@ static void __attribute__((noreturn)) help(int listener, int alive)
 	signal(SIGINT, SIG_IGN);
 	signal(SIGTERM, SIG_IGN);
 	many_files();
-	while (poll(pfd, 2, -1) >= 0 || errno == EINTR) {
-		if (pfd[1].revents)
+	run_over = eventfd(0, EFD_CLOEXEC);
+	while (poll(pfd, 3, -1) >= 0 || errno == EINTR) {
+		for (int i = 1; i < 3; i++)
+			if (pfd[i].revents)
+				pfd[i].fd = -1;
+		if (pfd[1].fd < 0 && pfd[2].fd < 0)
 			break;
 		s = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
 		if (s >= 0) {
@@ -284,6 +296,7 @@ static void __attribute__((noreturn)) help(int listener, int alive)
 		}
 	}
 	close(listener);
+	eventfd_write(run_over, 1);
 	while (run_pumps())
 		usleep(10000);
 	_exit(0);
@@ -328,18 +341,19 @@ static void preload(void)
 }
 
 /*
- * Of what is open, the helper has two descriptors, standard error, and /dev/null for the rest:
+ * Of what is open, the helper has three descriptors, standard error, and /dev/null for the rest:
  * a lock or a pipe of the caller's it would hold longer than the program.
  */
-static void become_helper(int listener, int alive)
+static void become_helper(int listener, int alive, int program)
 {
 	int null;
 
 	/* First out of the way of the places that they are to have. */
-	listener = fcntl(listener, F_DUPFD, 5);
-	alive = fcntl(alive, F_DUPFD, 5);
-	null = fcntl(open("/dev/null", O_RDWR), F_DUPFD, 5);
-	if (listener < 0 || alive < 0 || null < 0 || setsid() < 0 || chdir("/"))
+	listener = fcntl(listener, F_DUPFD, 6);
+	alive = fcntl(alive, F_DUPFD, 6);
+	program = fcntl(program, F_DUPFD, 6);
+	null = fcntl(open("/dev/null", O_RDWR), F_DUPFD, 6);
+	if (listener < 0 || alive < 0 || program < 0 || null < 0 || setsid() < 0 || chdir("/"))
 		_exit(1);
 	dup2(null, STDIN_FILENO);
 	dup2(null, STDOUT_FILENO);
@@ -347,15 +361,16 @@ static void become_helper(int listener, int alive)
 		dup2(null, STDERR_FILENO);
 	dup2(listener, 3);
 	dup2(alive, 4);
-	close_range(5, ~0U, 0);
-	help(3, 4);
+	dup2(program, 5);
+	close_range(6, ~0U, 0);
+	help(3, 4, 5);
 }
 
 /* Starts the helper; returns the descriptor that keeps it alive. */
 static int start(void)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	int listener, alive[2], status;
+	int listener, alive[2], program, status;
 	uint64_t random[2];
 	char name[48];
 	pid_t child;
@@ -373,6 +388,10 @@ static int start(void)
 		die("socket");
 	if (pipe2(alive, O_CLOEXEC))
 		die("pipe");
+	/* What is this process becomes the program. */
+	program = (int)syscall(SYS_pidfd_open, getpid(), 0);
+	if (program < 0)
+		die("pidfd_open");
 	child = fork();
 	if (child < 0)
 		die("fork");
@@ -382,7 +401,7 @@ static int start(void)
 		if (child)
 			_exit(child < 0);
 		close(alive[1]);
-		become_helper(listener, alive[0]);
+		become_helper(listener, alive[0], program);
 	}
 	while (waitpid(child, &status, 0) < 0 && errno == EINTR)
 		;
