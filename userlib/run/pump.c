@@ -28,12 +28,14 @@
 #define CHUNK (64 * 1024)
 /* How long a peer may keep what the program has closed. */
 #define LINGER_MS 60000
+/* How long what a peer has sent before may be under way. */
+#define REST_MS 1000
 
-static atomic_int count;
+static atomic_int pumps;
 
 int run_pumps(void)
 {
-	return count;
+	return pumps;
 }
 
 /**
@@ -41,7 +43,7 @@ int run_pumps(void)
  * @pump: its descriptors
  * @threads: that are at work
  * @sent, @received: bytes on xensockets
- * @more_sent, @more_received: on TCP, without those that were sent again
+ * @more_sent, @more_received: others, on TCP
  */
 struct work {
 	struct run_pump pump;
@@ -68,7 +70,7 @@ static void work_end(struct work *work)
 	close(pump->tcp);
 	free(work);
 	run_give(RUN_PUMP_PLACES);
-	count--;
+	pumps--;
 }
 
 /* A xensocket that was cut off while its peer lives: there is TCP. */
@@ -241,15 +243,18 @@ static void outward(struct work *work)
 	struct run_pump *pump = &work->pump;
 	struct kept kept = keep(pump->xs.tx);
 	bool xs = pump->xs.tx >= 0, wanted = true;
-	ssize_t n = 0;
 
-	while (kept.bytes && wanted) {
+	if (!kept.bytes) {
+		reset_connection(pump->tcp);
+		shutdown(pump->app, SHUT_RDWR);
+		return;
+	}
+	while (wanted) {
 		char *bytes = kept_at(&kept, kept.end);
+		ssize_t n = 0;
 		size_t part;
 
-		if (xs && n < CHUNK && !program_says(pump)) {
-			n = 0;
-		} else {
+		if (!xs || program_says(pump)) {
 			n = receive(pump->app, bytes, kept_piece(&kept, kept.end, CHUNK));
 			if (n <= 0)
 				break;
@@ -273,8 +278,7 @@ static void outward(struct work *work)
 	if (xs) {
 		shutdown(pump->xs.tx, SHUT_WR);
 		/* That, and what has not been read yet, might not get through any more. */
-		if (kept.bytes)
-			send_again(work, &kept, unread(pump->xs.tx));
+		send_again(work, &kept, unread(pump->xs.tx));
 	}
 	shutdown(pump->tcp, SHUT_WR);
 	free(kept.bytes);
@@ -315,6 +319,15 @@ static ssize_t carry(struct work *work, int fd, char *bytes, uint64_t skip, uint
 	return -1;
 }
 
+/*
+ * Why @rx goes no further, does its sender's helper have the rest? If it had ended before, and not
+ * all could be kept here, @rx was not cut off, but the rest is on its way.
+ */
+static bool goes_on(const struct work *work, int rx, uint64_t *again)
+{
+	return (cut_off(rx) || run_wait(work->pump.tcp, POLLIN, REST_MS)) && sent_again(work, again);
+}
+
 /* What the program reads. */
 static void inward(struct work *work)
 {
@@ -327,7 +340,7 @@ static void inward(struct work *work)
 	if (bytes && pump->xs.rx >= 0) {
 		n = carry(work, pump->xs.rx, bytes, 0, &work->received);
 		closed = n < 0 && errno == EPIPE;
-		if (n < 0 && !closed && cut_off(pump->xs.rx) && sent_again(work, &again)) {
+		if (n < 0 && !closed && goes_on(work, pump->xs.rx, &again)) {
 			run_say("back to TCP: %s: after receiving %llu bytes",
 				run_text(&pump->name.peer), (unsigned long long)work->received);
 			close(pump->xs.rx);
@@ -419,10 +432,10 @@ int run_pump_start(const struct run_pump *from, int family)
 	/* It lies idle, perhaps for long, and what the program asks for is asked of the pair. */
 	setsockopt(pump->tcp, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
 	work->threads = 1;
-	count++;
+	pumps++;
 	if (run_thread(outward_thread, work))
 		return pair[1];
-	count--;
+	pumps--;
 failed:
 	close(pair[0]);
 	close(pair[1]);

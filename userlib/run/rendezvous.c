@@ -204,8 +204,8 @@ static void *answer_calls(void *argument)
 				 { .fd = run_over, .events = POLLIN } };
 
 	for (;;) {
-		while (calls >= CALLS_MAX)
-			usleep(10000);
+		while (calls >= CALLS_MAX && !run_wait(run_over, POLLIN, 10))
+			;
 		if (poll(pfd, 2, -1) > 0 && pfd[1].revents)
 			break;
 		fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
@@ -228,6 +228,19 @@ static void *answer_calls(void *argument)
 	}
 	close(listener);
 	return NULL;
+}
+
+/* The helper of the program's last run may be about to leave the port. */
+static bool bind_soon(int fd, const struct sockaddr_storage *address, socklen_t len)
+{
+	for (int tries = 0; tries < 20; tries++) {
+		if (!bind(fd, (const struct sockaddr *)address, len) && !listen(fd, 128))
+			return true;
+		if (errno != EADDRINUSE)
+			break;
+		usleep(10000);
+	}
+	return false;
 }
 
 void run_listen(int fd)
@@ -258,7 +271,7 @@ void run_listen(int fd)
 	listens[port / 8] |= (uint8_t)(1 << port % 8);
 	pthread_mutex_unlock(&lock);
 	/* Perhaps another port of the program's has the same one already. */
-	if (bind(listener, (struct sockaddr *)&address, len) || listen(listener, 128) ||
+	if (!bind_soon(listener, &address, len) ||
 	    !run_thread(answer_calls, (void *)(intptr_t)listener)) {
 		run_say("port %u: cannot listen on port %u", port, ntohs(own.sin6_port));
 		close(listener);
