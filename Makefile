@@ -20,7 +20,7 @@ help:
 	@echo 'make check-lab   the tests on Xen'
 	@echo 'make soak        random migration, save, quiesce, kill, reload, calls, for HOURS=1; SEED= repeats'
 	@echo 'make coverage    which lines the tests without Xen run, and make check-debug of the module'
-	@echo 'make fuzz        the ring under libFuzzer (clang), SECONDS=300 for each side'
+	@echo 'make fuzz        ring, head page and offers under libFuzzer (clang), SECONDS=300 for each target'
 	@echo 'make all         compile everything, in the root file system of SUITE ($(SUITE))'
 	@echo 'make btl         the Open MPI component alone, for the Open MPI of this machine'
 	@echo 'make deps        install the Debian packages that all of this needs'

@@ -8,7 +8,9 @@
  *	request		ID RANKS VERB [ARGUMENT...]
  *	answer		ID STATE TEXT
  *
- * ID is the gate's, a word; RANKS is "*" or like "0,3-5".
+ * ID is the gate's, a word; RANKS is "*" or like "0,3-5". STATE is "done" with what was asked for,
+ * after any "more"; or "bad", and why. "taken": it is begun, and "done" follows, or "undone", as
+ * somebody else has ended it.
  *
  * To "subscribe [FIRST]" there are more answers than one, for as long as the tool is there:
  * "done LAST", "event NUMBER TIME NAME SEVERITY KEY=VALUE...", and "lost COUNT". FIRST is the

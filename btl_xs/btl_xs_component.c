@@ -119,7 +119,8 @@ static int mca_btl_xs_component_register(void)
     mca_btl_xs_component.warn = true;
     mca_btl_xs_param("warn",
                      "Say why xensockets cannot be used, if that can be changed: module not "
-                     "loaded in a Xen guest, another version of it, no permission, a limit "
+                     "loaded in a Xen guest, another version of it, no permission, a limit; and "
+                     "that a connection was made again, or something damaged dropped "
                      "(default: true)",
                      MCA_BASE_VAR_TYPE_BOOL, OPAL_INFO_LVL_3, &mca_btl_xs_component.warn);
     mca_btl_xs_component.ring_size = 128 * 1024;

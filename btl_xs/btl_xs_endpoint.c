@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "btl_xs_endpoint.h"
 
-#include <time.h>
-
 #include "opal/util/show_help.h"
 
 #include "btl_xs_control.h"
 #include "btl_xs_events.h"
 #include "btl_xs_failover.h"
+#include "btl_xs_host.h"
 #include "btl_xs_progress.h"
 #include "btl_xs_receive.h"
 #include "btl_xs_send.h"
@@ -264,14 +263,6 @@ static void mca_btl_xs_endpoint_progress(void)
     (void) opal_event_loop(opal_sync_event_base, OPAL_EVLOOP_ONCE | OPAL_EVLOOP_NONBLOCK);
 }
 
-static double mca_btl_xs_endpoint_now(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return now.tv_sec + 1e-9 * now.tv_nsec;
-}
-
 /*
  * A connection that is closed while the peer still sends is reset, which may cost it what
  * we have sent last. A peer that is busy otherwise sends nothing, so it need not answer.
@@ -279,30 +270,30 @@ static double mca_btl_xs_endpoint_now(void)
 static void mca_btl_xs_endpoint_leave(mca_btl_xs_endpoint_t *endpoint)
 {
     static double patience = MCA_BTL_XS_LEAVE_SECONDS;
-    double begin = mca_btl_xs_endpoint_now(), passed = 0;
+    double begin = mca_btl_xs_host_passed(), passed = 0;
 
     while (MCA_BTL_XS_TCP_DOWN == endpoint->tcp_state && !mca_btl_xs_endpoint_cut_off(endpoint)
            && passed < patience) {
         mca_btl_xs_endpoint_progress();
-        passed = mca_btl_xs_endpoint_now() - begin;
+        passed = mca_btl_xs_host_passed() - begin;
     }
     mca_btl_xs_tcp_tell(endpoint, MCA_BTL_XS_BYE, NULL, 0);
     endpoint->quiet = true;
     while (!endpoint->released && !mca_btl_xs_endpoint_cut_off(endpoint) && passed < patience) {
         mca_btl_xs_endpoint_progress();
-        passed = mca_btl_xs_endpoint_now() - begin;
+        passed = mca_btl_xs_host_passed() - begin;
     }
     patience -= passed;
 }
 
 void mca_btl_xs_endpoint_put(mca_btl_xs_endpoint_t *endpoint)
 {
-    double end = mca_btl_xs_endpoint_now() + MCA_BTL_XS_DRAIN_SECONDS;
+    double end = mca_btl_xs_host_passed() + MCA_BTL_XS_DRAIN_SECONDS;
     const bool here = mca_btl_xs_tcp_here;
 
     /* Nobody else is there to do it. */
     mca_btl_xs_tcp_here = true;
-    while (mca_btl_xs_endpoint_unsent(endpoint) && mca_btl_xs_endpoint_now() <= end) {
+    while (mca_btl_xs_endpoint_unsent(endpoint) && mca_btl_xs_host_passed() <= end) {
         mca_btl_xs_endpoint_progress();
         mca_btl_xs_send_pending(endpoint);
     }
@@ -310,7 +301,7 @@ void mca_btl_xs_endpoint_put(mca_btl_xs_endpoint_t *endpoint)
         mca_btl_xs_endpoint_leave(endpoint);
     }
     /* tcp forgets, when it frees an endpoint, that libevent is about to call it for that. */
-    while (mca_btl_xs_tcp_accepting(endpoint) && mca_btl_xs_endpoint_now() <= end) {
+    while (mca_btl_xs_tcp_accepting(endpoint) && mca_btl_xs_host_passed() <= end) {
         mca_btl_xs_endpoint_progress();
     }
     mca_btl_xs_counters_report(endpoint);

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "btl_xs_failover.h"
 
-#include <time.h>
-
 #include "opal/util/show_help.h"
 
 #include "btl_xs_events.h"
 #include "btl_xs_gate.h"
+#include "btl_xs_host.h"
 #include "btl_xs_path.h"
 #include "btl_xs_progress.h"
 #include "btl_xs_send.h"
@@ -28,14 +27,6 @@
 #define MCA_BTL_XS_FAILOVER_STALE 5.0
 
 static void mca_btl_xs_failover_step(mca_btl_xs_endpoint_t *endpoint);
-
-static double mca_btl_xs_failover_now(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return now.tv_sec + 1e-9 * now.tv_nsec;
-}
 
 static void mca_btl_xs_failover_later(mca_btl_xs_endpoint_t *endpoint, double seconds)
 {
@@ -71,7 +62,7 @@ bool mca_btl_xs_failover_broken(mca_btl_xs_endpoint_t *endpoint)
         if (MCA_BTL_XS_TCP_UP == endpoint->tcp_state) {
             MCA_BTL_XS_VERBOSE(MCA_BTL_XS_VERBOSE_PATH, "%s: a TCP connection has broken, %.3f",
                                OPAL_NAME_PRINT(endpoint->proc->proc_name),
-                               mca_btl_xs_failover_now());
+                               mca_btl_xs_host_now());
         }
         endpoint->tcp_state = MCA_BTL_XS_TCP_DOWN;
         endpoint->tcp_tried = 0;
@@ -213,7 +204,7 @@ static bool mca_btl_xs_failover_patient(mca_btl_xs_endpoint_t *endpoint, double 
 
 static void mca_btl_xs_failover_try(mca_btl_xs_endpoint_t *endpoint)
 {
-    double now = mca_btl_xs_failover_now();
+    double now = mca_btl_xs_host_passed();
     bool lower;
 
     if (!mca_btl_xs_failover_wanted(endpoint)) {
@@ -343,7 +334,7 @@ void mca_btl_xs_failover_begun(mca_btl_xs_endpoint_t *endpoint, const mca_btl_xs
     if (up) {
         MCA_BTL_XS_VERBOSE(MCA_BTL_XS_VERBOSE_PATH, "%s: connected again at fragment %lu, %.3f",
                            OPAL_NAME_PRINT(endpoint->proc->proc_name),
-                           (unsigned long) endpoint->tx_covered, mca_btl_xs_failover_now());
+                           (unsigned long) endpoint->tx_covered, mca_btl_xs_host_now());
         mca_btl_xs_failover_said(endpoint);
         endpoint->tcp_dead = false;
         mca_btl_xs_events_throw(MCA_BTL_XS_THROWN_IFACE_RESTORED, endpoint, "tcp", NULL);

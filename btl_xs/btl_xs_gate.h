@@ -3,7 +3,9 @@
  * The socket by which commands come in: one for each process, in the session directory of
  * its job, for its user and root only. Lines of text:
  *
- *	gate	xs-btlctl 1 RANK SIZE PID JOB		when somebody has connected
+ *	gate	xs-btlctl 1 RANK SIZE PID JOB		when somebody has connected; or, and that is all,
+ *	gate	xs-btlctl refused			to another user, and
+ *	gate	xs-btlctl busy				where as many tools are as there may be
  *	tool	ID RANKS VERB [ARGUMENT...]		ID is a number
  *	gate	ID RANK STATE TEXT			answers (btl_xs_command.h), as they come
  *	gate	ID RANK again				what it was told, or has said, may be lost: to who

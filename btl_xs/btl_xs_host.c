@@ -101,6 +101,14 @@ double mca_btl_xs_host_now(void)
     return now.tv_sec + now.tv_nsec / 1e9;
 }
 
+double mca_btl_xs_host_passed(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec + now.tv_nsec / 1e9;
+}
+
 static void mca_btl_xs_host_unwatch(void)
 {
     if (-1 != host.poller) {

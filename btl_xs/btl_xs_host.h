@@ -36,6 +36,9 @@ static inline bool mca_btl_xs_host_differs(const uint8_t id[16])
 /* Time of day in seconds, for messages that are compared with those of other programs. */
 double mca_btl_xs_host_now(void);
 
+/* Seconds of a clock that nobody sets, for what takes time. */
+double mca_btl_xs_host_passed(void);
+
 void mca_btl_xs_host_init(void);
 void mca_btl_xs_host_fini(void);
 

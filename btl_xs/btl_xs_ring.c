@@ -234,7 +234,7 @@ static inline ssize_t mca_btl_xs_ring_bytes(mca_btl_xs_ring_t *ring, size_t leas
     return there <= map->idx.size ? (ssize_t) there : 0;
 }
 
-/* There are less bytes than a frame needs: not yet, or why it will not come. */
+/* There are less bytes than a frame needs: not yet, or why it will not come: a part is the end. */
 static int mca_btl_xs_ring_short(ssize_t rc)
 {
     return -EAGAIN == rc || -EINTR == rc ? 0 : rc < 0 ? (int) rc : -EPIPE;
@@ -287,11 +287,7 @@ mca_btl_xs_ring_peek_slow(mca_btl_xs_ring_t *ring, mca_btl_xs_hdr_t *hdr, void *
 
     rc = mca_btl_xs_ring_bytes(ring, sizeof(*hdr), &at);
     if (rc < (ssize_t) sizeof(*hdr)) {
-        if (-EAGAIN == rc || -EINTR == rc) {
-            return 0;
-        }
-        /* The end, or part of a head and then the end. */
-        return rc < 0 ? (int) rc : -EPIPE;
+        return mca_btl_xs_ring_short(rc);
     }
     /* Once: the peer's domain could change it under our eyes. */
     memcpy(hdr, at, sizeof(*hdr));

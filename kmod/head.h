@@ -13,7 +13,7 @@ static bool xsock_head_ok(const struct xsock_head *head, const struct sockaddr_x
 	return head->magic == XSOCK_HEAD_MAGIC && head->version == XSOCK_VERSION &&
 	       !crypto_memneq(head->cookie, addr->sxen_cookie, XSOCK_COOKIE_SIZE) &&
 	       head->port == addr->sxen_port &&
-	       is_power_of_2(head->data_pages) && head->data_pages <= XSOCK_MAX_PAGES;
+	       is_power_of_2(head->data_pages) && head->data_pages <= XSOCK_RING_PAGES_MAX;
 }
 
 /*

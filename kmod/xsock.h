@@ -22,7 +22,7 @@
 #include "ring.h"
 #include "uapi/xensocket.h"
 
-#define XSOCK_MAX_PAGES		(XSOCK_RING_MAX / XSOCK_PAGE_SIZE)
+#define XSOCK_RING_PAGES_MAX	(XSOCK_RING_MAX / XSOCK_PAGE_SIZE)
 
 /* Bits a peer may set in its state; others are ignored. */
 #define XSOCK_TX_STATES		(XSOCK_TX_FIN | XSOCK_TX_CLOSED | XSOCK_TX_REVOKED)

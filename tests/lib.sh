@@ -5,7 +5,7 @@
 #   # Proves: one sentence
 #   # Lab: hosts=2 guests=2 type=pvh suite=all     (or: none; type may be all)
 #   # Check: trixie-pvh            (optional: what of it is in the short selection)
-#   # Kernel: debug               (optional: only for guests with this kernel)
+#   # Kernel: debug              (optional, or kcsan: only for guests with this kernel)
 #   # Limit: 300
 #
 # The runner brings up a fresh lab before each test. A test passes if it ends

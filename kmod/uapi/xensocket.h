@@ -396,7 +396,7 @@ struct xsock_fetch {
 
 #define XSOCK_CTL_RUNNING	0
 #define XSOCK_CTL_QUIESCING	1	/* no new sockets; some not revoked yet */
-#define XSOCK_CTL_QUIESCED	2	/* no socket shares anything with anybody */
+#define XSOCK_CTL_QUIESCED	2	/* all are revoked; what peers still map lingers */
 
 /* holders: who wants it quiesced. It runs again when nobody does. */
 #define XSOCK_HELD_BY_USER	1	/* XSOCK_CTL_QUIESCE */

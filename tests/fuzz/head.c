@@ -13,7 +13,7 @@
 /* What head.h asks of the kernel. */
 typedef uint16_t u16;
 typedef uint32_t u32;
-#define XSOCK_MAX_PAGES		(XSOCK_RING_MAX / XSOCK_PAGE_SIZE)
+#define XSOCK_RING_PAGES_MAX	(XSOCK_RING_MAX / XSOCK_PAGE_SIZE)
 #define GFP_KERNEL		0
 #define DIV_ROUND_UP(n, d)	(((n) + (d) - 1) / (d))
 #define min_t(type, x, y)	((type)(x) < (type)(y) ? (type)(x) : (type)(y))
@@ -62,7 +62,7 @@ static int xsock_grant_read(u16 domid, u32 ref, void *copy)
 	u32 *refs = copy;
 
 	must(domid == PEER);
-	must(reads < XSOCK_MAX_PAGES / XSOCK_LIST_REFS);
+	must(reads < XSOCK_RING_PAGES_MAX / XSOCK_LIST_REFS);
 	must(ref == head.refs[reads]);
 	if (take(1) % 16 == 1)
 		return -ECONNREFUSED;

@@ -2,7 +2,7 @@
 /*
  * How two helpers agree about a connection, before it is made.
  *
- * For a port that its program listens on, a helper listens on another one, run_side_port().
+ * For a port that its program listens on, a helper listens on another one, side_port().
  * Who wants to connect calls there first:
  *
  *	client					server
@@ -273,7 +273,7 @@ void run_listen(int fd)
 	/* Perhaps another port of the program's has the same one already. */
 	if (!bind_soon(listener, &address, len) ||
 	    !run_thread(answer_calls, (void *)(intptr_t)listener)) {
-		run_say("port %u: cannot listen on port %u", port, ntohs(own.sin6_port));
+		run_say("port %u: cannot listen on port %u: %s", port, ntohs(own.sin6_port), strerror(errno));
 		close(listener);
 		run_give(2);
 		return;

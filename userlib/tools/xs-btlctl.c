@@ -24,7 +24,7 @@ static void usage(FILE *to)
 	      "  hold      keep ranks, or pairs of them, on TCP\n"
 	      "  release   the opposite\n"
 	      "  quiesce   keep all on TCP, until resume, for one who saves or replaces what\n"
-	      "            lies below; hold and release do not change that\n"
+	      "            lies below; hold and release do not change that; without --ranks\n"
 	      "  resume    the opposite\n"
 	      "\n"
 	      "  -j, --job NAME      needed if there is more than one\n"
@@ -134,17 +134,25 @@ int main(int argc, char **argv)
 			return EXIT_USAGE;
 		}
 	verb = argc - optind == 1 ? argv[optind] : "";
+	if ((!strcmp(verb, "quiesce") || !strcmp(verb, "resume")) && strcmp(command.ranks, "*")) {
+		say("%s is for all ranks of a job: without --ranks", verb);
+		return EXIT_USAGE;
+	}
+	if (*peers && strcmp(verb, "hold") && strcmp(verb, "release")) {
+		say("--peers is for hold and release");
+		return EXIT_USAGE;
+	}
+	if (each_peer && strcmp(verb, "counters")) {
+		say("--each-peer is for counters");
+		return EXIT_USAGE;
+	}
 	if (!strcmp(verb, "hold") || !strcmp(verb, "release"))
-		status = each_peer ? -1 : do_verb(verb, peers);
-	else if (*peers)
-		;
+		status = do_verb(verb, peers);
 	else if (!strcmp(verb, "counters"))
 		status = do_verb(verb, each_peer ? "peers" : "");
-	else if (each_peer)
-		;
 	else if (!strcmp(verb, "list"))
 		status = do_verb("status", "");
-	else if ((!strcmp(verb, "quiesce") || !strcmp(verb, "resume")) && !strcmp(command.ranks, "*"))
+	else if (!strcmp(verb, "quiesce") || !strcmp(verb, "resume"))
 		status = do_verb(verb, "");
 	if (status < 0) {
 		usage(stderr);

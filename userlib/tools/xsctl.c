@@ -125,6 +125,10 @@ static int do_list(void)
 	FILE *in = fopen(SOCKETS, "re");
 	int column, pass;
 
+	if (!in && errno == ENOENT && xsock_family() >= 0) {
+		fputs("xsctl: sockets are listed outside of containers only\n", stderr);
+		return EXIT_FAILURE;
+	}
 	if (!in)
 		fail(SOCKETS, -errno);
 	for (pass = 0; pass < 2; pass++) {
