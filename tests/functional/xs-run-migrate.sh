@@ -14,7 +14,8 @@ transfer()
 	lab ssh g1 'rm -f /tmp/sum; timeout 600 /root/xs-run -v socat -u TCP-LISTEN:5000 EXEC:sha256sum > /tmp/sum 2> /tmp/server &
 		for i in $(seq 200); do ss -l -t -n | grep -q ":5000 " && exit; sleep 0.1; done; exit 1' || fail "no server"
 	lab ssh g2 'rm -f /tmp/stop /tmp/client; head -c 100000 /dev/urandom > /tmp/data
-		{ until [ -e /tmp/stop ]; do cat /tmp/data; sleep 0.01; done | tee /tmp/pipe | sha256sum > /tmp/sum & } 2> /dev/null
+		sh -c "until [ -e /tmp/stop ]; do cat /tmp/data; sleep 0.01; done | tee /tmp/pipe | sha256sum > /tmp/sum" \
+			> /dev/null 2>&1 &
 		timeout 600 /root/xs-run -v socat -u OPEN:/tmp/pipe TCP:10.77.1.1:5000 > /dev/null 2> /tmp/client &' \
 		> /dev/null 2>&1 || fail "no client"
 }
