@@ -40,22 +40,22 @@ done
 lab ssh g2 mkfifo /tmp/pipe || fail "no pipe"
 
 transfer
-eventually 60 "it is on xensockets" lab ssh g2 grep -q "^xs-run: connected" /tmp/client
+eventually 60 "it is on xensockets" lab ssh g2 'grep -q "^xs-run: connected" /tmp/client'
 sleep 3
 check "g2 migrates" lab migrate g2 h2
-eventually 120 "it is back on TCP" lab ssh g2 grep -q "^xs-run: back.to.TCP" /tmp/client
+eventually 120 "it is back on TCP" lab ssh g2 'grep -q "^xs-run: back to TCP" /tmp/client'
 sleep 3
 ended
 check "both ways have been used" grep -q 'sent [1-9][0-9]* + [1-9][0-9]*, ' <<< "$said"
 
 transfer
-eventually 60 "on another host: TCP" lab ssh g2 grep -q "^xs-run: on.TCP" /tmp/client
+eventually 60 "on another host: TCP" lab ssh g2 'grep -q "^xs-run: on TCP" /tmp/client'
 ended
 
 check "g2 comes back" lab migrate g2 h1
 # It is left alone for a while by who has been refused.
 sleep 31
 transfer
-eventually 60 "at home: xensockets" lab ssh g2 grep -q "^xs-run: connected" /tmp/client
+eventually 60 "at home: xensockets" lab ssh g2 'grep -q "^xs-run: connected" /tmp/client'
 ended
 check "to its end" grep -q 'sent [1-9][0-9]* + 0, ' <<< "$said"
