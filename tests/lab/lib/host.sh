@@ -9,7 +9,7 @@
 # - xsave and all that stands on it: guests lose it over save and restore.
 readonly QEMU_CPU=EPYC,check=off,-monitor,-smap,-smep,-rdtscp,-xsave
 DOM0_MEM_MIB=${LAB_DOM0_MEM:-1024}
-readonly XEN_ARGS="dom0_mem=${DOM0_MEM_MIB}M,max:${DOM0_MEM_MIB}M dom0_max_vcpus=1 dom0_vcpus_pin spec-ctrl=no xpti=no pv-l1tf=no noreboot console=com1 com1=115200,8n1 loglvl=info guest_loglvl=info"
+readonly XEN_ARGS="dom0_mem=${DOM0_MEM_MIB}M,max:${DOM0_MEM_MIB}M dom0_max_vcpus=1 dom0_vcpus_pin spec-ctrl=no xpti=no pv-l1tf=no noreboot console=com1 com1=115200,8n1 loglvl=info guest_loglvl=info conring_size=256k"
 readonly LINUX_ARGS="mitigations=off net.ifnames=0 console=hvc0 loglevel=4 nowatchdog sysrq_always_enabled"
 # Pages that a guest's disk has granted stay mapped, used or not: tests count the others.
 readonly DOM0_ARGS="xen_blkback.persistent_grant_unused_seconds=0"
