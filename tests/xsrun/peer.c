@@ -8,6 +8,7 @@
  *						end of its standard input
  *	peer call ADDRESS PORT BYTES [now]	calls it; now: without waiting. Checks the echo.
  *						PEER_BOUND, PEER_EPOLL: see below
+ *	peer other ADDRESS PORT 0		calls it with a socket of the other family: an error
  *	peer pour ADDRESS PORT BYTES		calls it; sends so many bytes, each when there may be an
  *						echo of the one before, which it does not want to read
  */
@@ -84,6 +85,9 @@ static int serve(struct addrinfo *to, int delay)
 	ssize_t n;
 
 	setsockopt(s, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	/* PEER_DEFERRED: accept() only with the first bytes. */
+	if (getenv("PEER_DEFERRED"))
+		check(!setsockopt(s, IPPROTO_TCP, TCP_DEFER_ACCEPT, &on, sizeof(on)), "TCP_DEFER_ACCEPT");
 	check(!bind(s, to->ai_addr, to->ai_addrlen) && !listen(s, 5), "listen");
 	puts("ready");
 	fflush(stdout);
@@ -203,6 +207,17 @@ static int pour(struct addrinfo *to, long bytes)
 	return 0;
 }
 
+static int other(struct addrinfo *to)
+{
+	int fd = socket(to->ai_family == AF_INET ? AF_INET6 : AF_INET, SOCK_STREAM, 0);
+
+	check(fd >= 0, "socket");
+	errno = 0;
+	/* An IPv4 address is too short for IPv6, in the first place. */
+	check(connect(fd, to->ai_addr, to->ai_addrlen) && (errno == EAFNOSUPPORT || errno == EINVAL), "connect");
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICHOST }, *to;
@@ -215,5 +230,7 @@ int main(int argc, char **argv)
 		return deny(to);
 	if (!strcmp(argv[1], "pour"))
 		return pour(to, atol(argv[4]));
+	if (!strcmp(argv[1], "other"))
+		return other(to);
 	return call(to, atol(argv[4]), argc > 5);
 }

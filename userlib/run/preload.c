@@ -247,8 +247,9 @@ PUBLIC int connect(int fd, const struct sockaddr *address, socklen_t len)
 			errno = EISCONN;
 			return -1;
 		}
-		/* It might be asked again, while it is under way. */
-		if (is_tcp(fd) && tcp_state(fd) == TCP_CLOSE && !stays(fd) &&
+		/* It might be asked again, while it is under way. Another family is the kernel's error. */
+		if (is_tcp(fd) && address->sa_family == option(fd, SOL_SOCKET, SO_DOMAIN) &&
+		    tcp_state(fd) == TCP_CLOSE && !stays(fd) &&
 		    replace(fd, ask(RUN_CONNECT, fd, &peer))) {
 			errno = saved;
 			return 0;
@@ -320,6 +321,9 @@ PUBLIC int setsockopt(int fd, int level, int name, const void *value, socklen_t 
 	struct run_name moved;
 
 	if (of_tcp(level) && is_moved(fd, &moved))
+		return 0;
+	/* The client sends nothing before the server has accepted. */
+	if (level == IPPROTO_TCP && name == TCP_DEFER_ACCEPT && is_tcp(fd))
 		return 0;
 	return REAL(setsockopt)(fd, level, name, value, len);
 }

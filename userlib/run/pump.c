@@ -389,8 +389,8 @@ static void *outward_thread(void *argument)
 		close(pump->xs.tx);
 		close(pump->xs.rx);
 		pump->xs = (struct xsock_pair){ -1, -1 };
-		run_say("on TCP: %s: %s", run_text(&pump->name.peer),
-			verdict == RUN_PLAIN ? "not accepted in time" : "the helper there is gone");
+		run_refuse(&pump->name.peer,
+			   verdict == RUN_PLAIN ? "not accepted in time" : "the helper there is gone");
 		/* Whether that has accepted is not known. */
 		if (verdict == RUN_LOST)
 			shutdown(pump->tcp, SHUT_RDWR);

@@ -360,7 +360,7 @@ static bool refused(const struct sockaddr_in6 *peer)
 	return yes;
 }
 
-static void refuse(const struct sockaddr_in6 *peer, const char *why)
+void run_refuse(const struct sockaddr_in6 *peer, const char *why)
 {
 	struct refusal *refusal = refusal_of(peer);
 
@@ -430,17 +430,17 @@ static int agree(int fd, const struct sockaddr_in6 *peer)
 			goto failed;
 	}
 	if (!call(pump.side, &there, family, CALL_MS) || !names(pump.side, &own, NULL)) {
-		refuse(peer, "nobody answers there");
+		run_refuse(peer, "nobody answers there");
 		goto failed;
 	}
 	if (!side_send(pump.side, ASK, peer->sin6_port, &own.sin6_addr) ||
 	    side_receive(pump.side, &message, ANSWER_MS) != YES) {
-		refuse(peer, "it does not want");
+		run_refuse(peer, "it does not want");
 		goto failed;
 	}
 	err = xsock_upgrade(pump.side, 0, 0, ANSWER_MS, &pump.xs);
 	if (err) {
-		refuse(peer, xsock_strerror(err));
+		run_refuse(peer, xsock_strerror(err));
 		goto failed;
 	}
 	/* Known before it is connected: the server tells it by its port. */

@@ -149,6 +149,9 @@ int run_pumps(void);
 enum run_verdict { RUN_TAKEN, RUN_PLAIN, RUN_LOST };
 enum run_verdict run_verdict(int side);
 
+/* Says why a connection stays on TCP; others with @peer do for a while, without being asked for. */
+void run_refuse(const struct sockaddr_in6 *peer, const char *why);
+
 /* The three questions. Return the program's new socket, or -1. */
 void run_listen(int fd);
 int run_connect(int fd, const struct sockaddr_in6 *peer);

@@ -353,7 +353,9 @@ static void become_helper(int listener, int alive, int program)
 	alive = fcntl(alive, F_DUPFD, 6);
 	program = fcntl(program, F_DUPFD, 6);
 	null = fcntl(open("/dev/null", O_RDWR), F_DUPFD, 6);
-	if (listener < 0 || alive < 0 || program < 0 || null < 0 || setsid() < 0 || chdir("/"))
+	/* If this xs-run is itself the program of one, the helper's calls are not to go through that. */
+	if (listener < 0 || alive < 0 || program < 0 || null < 0 || setsid() < 0 || chdir("/") ||
+	    unsetenv(RUN_ENV))
 		_exit(1);
 	dup2(null, STDIN_FILENO);
 	dup2(null, STDOUT_FILENO);
@@ -370,7 +372,7 @@ static void become_helper(int listener, int alive, int program)
 static int start(void)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	int listener, alive[2], program, status;
+	int listener, alive[2], program, high, status = 0;
 	uint64_t random[2];
 	char name[48];
 	pid_t child;
@@ -411,8 +413,9 @@ static int start(void)
 	}
 	if (setenv(RUN_ENV, name, 1))
 		die("environment");
-	/* Out of the program's way. */
-	return fcntl(alive[1], F_DUPFD, 100);
+	/* Out of the program's way, if there are as many. */
+	high = fcntl(alive[1], F_DUPFD, 100);
+	return high < 0 ? fcntl(alive[1], F_DUPFD, 3) : high;
 }
 
 int main(int argc, char **argv)

@@ -65,6 +65,13 @@ static int fail(const char *what, int err)
 	}
 }
 
+/* Likewise for what is not the socket: an EPIPE of standard output is no lost peer. */
+static int fail_here(const char *what, int err)
+{
+	fprintf(stderr, "xscat: %s: %s\n", what, strerror(-err));
+	return EXIT_FAILURE;
+}
+
 static int socket_error(int fd)
 {
 	socklen_t len = sizeof(int);
@@ -110,7 +117,7 @@ static int send_calls(int fd)
 		ssize_t n = read_input(buffer, sizeof(buffer)), done = 0;
 
 		if (n <= 0)
-			return n ? fail("standard input", (int)n) : 0;
+			return n ? fail_here("standard input", (int)n) : 0;
 		while (done < n) {
 			ssize_t part = send(fd, buffer + done, (size_t)(n - done),
 					    MSG_NOSIGNAL);
@@ -147,7 +154,7 @@ static int send_mapped(int fd)
 		}
 		n = read_input(at, room < CHUNK ? (size_t)room : CHUNK);
 		if (n <= 0) {
-			err = n ? fail("standard input", (int)n) : 0;
+			err = n ? fail_here("standard input", (int)n) : 0;
 			break;
 		}
 		xsock_map_commit(map, (size_t)n);
@@ -249,7 +256,7 @@ static int receive_calls(int fd)
 			return n ? fail("receive", -errno) : 0;
 		err = write_output(buffer, (size_t)n);
 		if (err)
-			return fail("standard output", err);
+			return fail_here("standard output", err);
 	}
 }
 
@@ -280,7 +287,7 @@ static int receive_mapped(int fd)
 			n = CHUNK;
 		err = write_output(at, (size_t)n);
 		if (err) {
-			err = fail("standard output", err);
+			err = fail_here("standard output", err);
 			break;
 		}
 		xsock_map_consume(map, (size_t)n);
