@@ -188,6 +188,8 @@ int xsock_host_init(void)
 	int err;
 
 	host_open = true;
+	/* What dom0 asked of a module that was here before, it does not ask of this one. */
+	xenbus_rm(XBT_NIL, XSOCK_HOST_DIR, "request");
 	for (i = 0; i < ARRAY_SIZE(watches); i++) {
 		err = register_xenbus_watch(&watches[i]);
 		if (err)

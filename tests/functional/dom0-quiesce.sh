@@ -68,6 +68,8 @@ quiesced()
 }
 eventually 20 "the guest is quiesced while xl migrate runs" quiesced
 check_equal "by the host" host "$(says g1 holders)"
+fails 1 "is being moved or saved already" "xs-save g1 /root/no"
+check_equal "which changes nothing" "quiesced host" "$(says g1 state) $(says g1 holders)"
 check_equal "the epoch has risen" $((epoch + 1)) "$(says g1 epoch)"
 check "the user may want it too" xsctl g1 quiesce
 check_equal "both" user,host "$(says g1 holders)"
@@ -162,6 +164,14 @@ lab ssh g1 'kill $(cat /tmp/watcher); while pgrep -x xsctl > /dev/null; do sleep
 check_equal "which is one change" 1 "$(lab ssh g1 "grep -c '^epoch $epoch ' /tmp/changes")"
 check_module_leaves g1
 check_equal "without module, no word of it" "" "$(node version)$(node answer)"
+
+# What was asked of that one is not asked of the next.
+set_node request "quiesce 83 60"
+check "the module is loaded again" lab ssh g1 insmod /root/xensocket.ko
+eventually 10 "it says that it is there" node_is version 1
+check_equal "nobody holds it" "running nobody" "$(says g1 state) $(says g1 holders)"
+check_equal "the request is gone" "" "$(node request)"
+check_module_leaves g1
 
 # What a guest writes there is read by a shell in dom0.
 # shellcheck disable=SC2016 # nobody is to expand them

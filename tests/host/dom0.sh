@@ -11,7 +11,7 @@ cd "$work" || exit
 guest=
 trap '[ -z "$guest" ] || kill "$guest"; rm -rf "$work"' EXIT
 make -s -C "$TOP" install-dom0 DESTDIR="$work/root" || fail "cannot install the commands"
-sed -i "s,/usr/lib/xensocket/,$work/root&,; s,:/usr/sbin:,:$work/stubs:$work/root/usr/sbin:,; s,/run/xensocket-hostid,$work/lock,; s,/etc/xen/xensocket.conf,$work/conf," \
+sed -i "s,/usr/lib/xensocket/,$work/root&,; s,:/usr/sbin:,:$work/stubs:$work/root/usr/sbin:,; s,/run/xensocket-,$work/run-,; s,/etc/xen/xensocket.conf,$work/conf," \
 	root/usr/sbin/* root/usr/lib/xensocket/functions root/etc/xen/scripts/vif-xensocket
 export PATH=$work/stubs:$work/root/usr/sbin:$PATH WORK=$work
 store=$work/store/local/domain
@@ -203,6 +203,19 @@ for signal in HUP:129 INT:130 QUIT:131 PIPE:141 TERM:143; do
 done
 anew
 echo "touch $work/running; until [ -e $work/go ]; do sleep 0.1; done; exit 1" > xl
+xs-migrate --wait 20 g1 h2 &
+eventually 20 "xl runs" [ -e running ]
+asked=$(node 5 request)
+ends "a second one meanwhile" 1 xs-save g1 file
+check "the user is told" grep -q -x "xs-save: 'g1' is being moved or saved already" out
+check_equal "the first's request stands" "$asked" "$(node 5 request)"
+touch go
+status=0
+wait $! || status=$?
+check_equal "the first: status" 1 "$status"
+check_equal "... and released" release "$(node 5 request | cut -d ' ' -f 1)"
+
+rm -f running go
 env --default-signal=INT,QUIT,PIPE xs-migrate --wait 20 g1 h2 &
 eventually 20 "xl runs" [ -e running ]
 kill -TERM $!
@@ -239,3 +252,11 @@ ends "a restore that fails" 6 xs-restore file
 anew
 printf '#!/bin/sh\nexit 1\n' > stubs/xenstore-list
 ends "a restore, of which nobody can be told" 0 xs-restore file
+
+# A directory that is named from where make is called.
+stage=build/$(basename "$work")
+trap '[ -z "$guest" ] || kill "$guest"; rm -rf "$work" "${TOP:?}/$stage"' EXIT
+check "a relative DESTDIR" make -s -C "$TOP" install-dom0 "DESTDIR=$stage"
+check "is below that directory" [ -x "$TOP/$stage/usr/sbin/xs-migrate" ]
+check "and can be taken away" make -s -C "$TOP" uninstall-dom0 "DESTDIR=$stage"
+check_equal "wholly" "" "$(find "$TOP/$stage" ! -type d)"
