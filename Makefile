@@ -107,20 +107,27 @@ btl:
 fuzz:
 	@$(MAKE) -s -C tests/fuzz OUT=$(CURDIR)/build/fuzz fuzz
 
+# Below this directory, not those where the parts are made.
+STAGED = $(if $(DESTDIR),DESTDIR=$(abspath $(DESTDIR)))
+
 install:
-	@$(MAKE) -C userlib install
-	@if command -v ompi_info > /dev/null; then $(MAKE) -C btl_xs install; else \
+	@$(MAKE) -C userlib install $(STAGED)
+	@if command -v ompi_info > /dev/null; then $(MAKE) -C btl_xs install $(STAGED); else \
 		echo 'no Open MPI on this machine: btl_xs is not installed'; fi
 
 uninstall:
-	@$(MAKE) -C userlib uninstall
-	@if command -v ompi_info > /dev/null; then $(MAKE) -C btl_xs uninstall; fi
+	@$(MAKE) -C userlib uninstall $(STAGED)
+	@if command -v ompi_info > /dev/null; then $(MAKE) -C btl_xs uninstall $(STAGED); \
+	else \
+		echo 'no Open MPI on this machine: if btl_xs was installed, its mca_btl_xs.so is there still'; \
+		$(if $(DESTDIR),,btl_xs/component-path restore); \
+	fi
 
 install-dom0:
-	@$(MAKE) -C xen-scripts install
+	@$(MAKE) -C xen-scripts install $(STAGED)
 
 uninstall-dom0:
-	@$(MAKE) -C xen-scripts uninstall
+	@$(MAKE) -C xen-scripts uninstall $(STAGED)
 
 # The version of all parts stands in one place.
 VERSION = $(shell sed -n 's/^.define XSOCK_RELEASE[^"]*"\(.*\)"/\1/p' kmod/uapi/xensocket.h)
