@@ -80,14 +80,14 @@ static void limit_files(void)
 
 static int serve(struct addrinfo *to, int delay)
 {
-	int s = socket(to->ai_family, SOCK_STREAM, 0), on = 1, fd;
+	int s = socket(to->ai_family, SOCK_STREAM, 0), on = 1, late = 30, fd;
 	char bytes[10000];
 	ssize_t n;
 
 	setsockopt(s, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-	/* PEER_DEFERRED: accept() only with the first bytes. */
+	/* PEER_DEFERRED: accept() only with the first bytes, or after half a minute. */
 	if (getenv("PEER_DEFERRED"))
-		check(!setsockopt(s, IPPROTO_TCP, TCP_DEFER_ACCEPT, &on, sizeof(on)), "TCP_DEFER_ACCEPT");
+		check(!setsockopt(s, IPPROTO_TCP, TCP_DEFER_ACCEPT, &late, sizeof(late)), "TCP_DEFER_ACCEPT");
 	check(!bind(s, to->ai_addr, to->ai_addrlen) && !listen(s, 5), "listen");
 	puts("ready");
 	fflush(stdout);
