@@ -166,7 +166,8 @@ static ssize_t mca_btl_xs_ring_read(mca_btl_xs_ring_t *ring, size_t least, const
 
 /*
  * The next frame of a mapped ring has not been marked as ready, though the ring may have come to its end.
- * What is there without a mark then is not delivered: the transmitter knows that it was cut off.
+ * What has been published without a mark is neither delivered nor consumed: the transmitter, which
+ * knows that it was cut off, sends again what it does not see consumed, and may still see that.
  * 0: not yet; 1: it has been marked meanwhile; or why none will come.
  */
 static __opal_attribute_noinline__ ssize_t mca_btl_xs_ring_ended(mca_btl_xs_ring_t *ring)
@@ -180,12 +181,11 @@ static __opal_attribute_noinline__ ssize_t mca_btl_xs_ring_ended(mca_btl_xs_ring
     mca_btl_xs_ring_flush(ring);
     rc = xsock_map_peek_slow(ring->map, 1, &at);
     if (rc > 0) {
-        xsock_map_consume(ring->map, rc);
-        rc = xsock_map_peek_slow(ring->map, 1, &at);
+        return mca_btl_xs_ring_quiet(ring) ? -ENETRESET : 1;
     }
     /* Frames are aligned, but what a peer has published need not be. */
     ring->head = mca_btl_xs_ring_align(ring->map->idx.cons);
-    return 0 < rc || -EAGAIN == rc ? 0 : 0 == rc ? -EPIPE : rc;
+    return -EAGAIN == rc ? 0 : 0 == rc ? -EPIPE : rc;
 }
 
 /* Will nothing new come on a mapped ring? */

@@ -15,6 +15,7 @@
  * Mistakes, which have to be found:
  * -DBLIND: the sender does not look at the ring again after it has written.
  * -DSILENT: the receiver leaves without a word.
+ * -DSWALLOWS: when a ring has come to its end the receiver consumes what has no mark.
  */
 #ifndef N
 #define N	4	/* fragments */
@@ -41,13 +42,14 @@ chan back = [3] of { mtype, byte };
 typedef ring_t {
 	byte slot[CAP];
 	byte prod;
+	byte marked;		/* frames that have got their mark, which come one step later */
 	byte cons;
 	bit tx_revoked;		/* closed, or the transmitter's kernel has revoked it */
 	bit rx_leaving;		/* the receiver's kernel is about to take the last index */
 	bit rx_revoked;		/* ... and has done so: revoked, or closed */
 	/* the receiver's private copy, from its revocation on */
 	byte copy[CAP];
-	byte copy_prod;
+	byte copy_seen;
 };
 ring_t ring[RINGS];
 
@@ -165,6 +167,7 @@ end:	do
 	:: atomic { tx_next < N && tx_path == XS && ring[tx_ring].prod - ring[tx_ring].cons < CAP ->
 		ring[tx_ring].slot[ring[tx_ring].prod % CAP] = tx_next;
 		ring[tx_ring].prod++ };
+		ring[tx_ring].marked = ring[tx_ring].prod;
 		/* Somebody else may have done something between the two. */
 		atomic { commit() }
 	/* REVOKED: it has ended, or we have had enough of it. */
@@ -211,7 +214,12 @@ inline deliver(n)
 }
 
 /* The frames on the ring as the receiver sees them. */
-#define SEEN_PROD	(ring[rx_ring].rx_revoked -> ring[rx_ring].copy_prod : ring[rx_ring].prod)
+#ifdef READS
+#define PUBLISHED	prod
+#else
+#define PUBLISHED	marked
+#endif
+#define SEEN	(ring[rx_ring].rx_revoked -> ring[rx_ring].copy_seen : ring[rx_ring].PUBLISHED)
 
 inline seen(to, at)
 {
@@ -258,7 +266,7 @@ inline forget()
 inline revoke_rx(r)
 {
 	ring[r].rx_leaving = 1;
-	ring[r].copy_prod = ring[r].prod;
+	ring[r].copy_seen = ring[r].PUBLISHED;
 	j = 0;
 	do
 	:: j < CAP -> ring[r].copy[j] = ring[r].slot[j]; j++
@@ -306,7 +314,7 @@ end:	do
 		:: back!REFUSE(g)
 		fi }
 #ifdef READS
-	:: atomic { rx_attached && rx_cons < SEEN_PROD && nfull(rx_buffer) ->
+	:: atomic { rx_attached && rx_cons < SEEN && nfull(rx_buffer) ->
 		seen(n, rx_cons);
 		rx_buffer!n;
 		consume() }
@@ -317,7 +325,7 @@ end:	do
 		:: n > rx_next -> n = 0	/* looks again when TCP has brought more */
 		fi }
 #else
-	:: atomic { rx_attached && rx_cons < SEEN_PROD ->
+	:: atomic { rx_attached && rx_cons < SEEN ->
 		seen(n, rx_cons);
 		if
 		:: n < rx_next -> consume()
@@ -326,11 +334,15 @@ end:	do
 		fi }
 #endif
 	/* mca_btl_xs_receive_close(): the end, and all read. */
-	:: atomic { rx_attached && BUFFERED == 0 && rx_cons == SEEN_PROD &&
+	:: atomic { rx_attached && BUFFERED == 0 && rx_cons == SEEN &&
 		(ring[rx_ring].rx_revoked || ring[rx_ring].tx_revoked) ->
 		if
 		:: ring[rx_ring].rx_revoked
-		:: else -> revoke_rx(rx_ring)
+		:: else ->
+#ifdef SWALLOWS
+			ring[rx_ring].cons = ring[rx_ring].prod;
+#endif
+			revoke_rx(rx_ring)
 		fi;
 		rx_attached = 0 }
 	:: atomic { rx_said < rx_next && nfull(back) -> rx_said = rx_next; back!COVER(rx_next) }
