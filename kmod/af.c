@@ -159,18 +159,9 @@ static int xsock_getname(struct socket *sock, struct sockaddr *uaddr, int peer)
 	return sizeof(*addr);
 }
 
-/* Can be read or written without waiting? Arms for what is not there. Locked. */
-static int xsock_poll_ring(struct sock *sk, struct xsock_ring *ring)
+/* Looks at the peer's index. Locked; the own one has been taken over. */
+static int xsock_poll_peer(struct xsock_ring *ring, u64 least)
 {
-	/* The low-water mark, as far as it can be waited for. */
-	u64 least = min_t(u64, READ_ONCE(sk->sk_rcvlowat), xsock_read_mark(&ring->idx));
-
-	if (!ring->attached)
-		return ring->role == XSOCK_ROLE_RX && xsock_own_look(ring) &&
-		       xsock_used(&ring->idx) >= least ? XSOCK_READY : XSOCK_SLEEP;
-	xsock_peer_check(ring);
-	if (!xsock_own_look(ring))
-		return XSOCK_BROKEN;
 	if (ring->role == XSOCK_ROLE_RX)
 		return xsock_rx_watch(&ring->idx, ring->rx, ring->tx, least);
 	if (!(READ_ONCE(ring->peer_state) & XSOCK_RX_CONNECTED))
@@ -178,6 +169,28 @@ static int xsock_poll_ring(struct sock *sk, struct xsock_ring *ring)
 	if (!xsock_tx_look(&ring->idx, ring->rx))
 		return XSOCK_BROKEN;
 	return xsock_tx_prepare(&ring->idx, ring->tx, ring->rx, xsock_write_mark(&ring->idx));
+}
+
+/* Can be read or written without waiting? Arms for what is not there. Locked. */
+static int xsock_poll_ring(struct sock *sk, struct xsock_ring *ring)
+{
+	/* The low-water mark, as far as it can be waited for. */
+	u64 least = min_t(u64, READ_ONCE(sk->sk_rcvlowat), xsock_read_mark(&ring->idx));
+	int tries, ready;
+
+	if (!ring->attached)
+		return ring->role == XSOCK_ROLE_RX && xsock_own_look(ring) &&
+		       xsock_used(&ring->idx) >= least ? XSOCK_READY : XSOCK_SLEEP;
+	xsock_peer_check(ring);
+	for (tries = 0; tries < XSOCK_LOOK_TRIES; tries++) {
+		if (!xsock_own_look(ring))
+			return XSOCK_BROKEN;
+		ready = xsock_poll_peer(ring, least);
+		if (ready != XSOCK_BROKEN || !ring->mapped)
+			return ready;
+		/* Another thread uses the mapping, perhaps, and both have moved since. */
+	}
+	return XSOCK_READY;
 }
 
 static __poll_t xsock_poll(struct file *file, struct socket *sock, poll_table *wait)

@@ -53,6 +53,12 @@ bool xsock_quiesced(void)
 	return xsock_control_state() != XSOCK_CTL_RUNNING;
 }
 
+/* How many quiesces have begun. A ring that is attached after one is not meant by it. */
+u64 xsock_quiesces(void)
+{
+	return READ_ONCE(quiesces);
+}
+
 static void xsock_changed(void)
 {
 	WRITE_ONCE(sequence, sequence + 1);
@@ -99,7 +105,7 @@ static void xsock_quiesce_work(struct work_struct *work)
 	mutex_lock(&control_lock);
 	number = quiesces;
 	mutex_unlock(&control_lock);
-	xsock_detach_all(XSOCK_REASON_QUIESCE);
+	xsock_detach_all(XSOCK_REASON_QUIESCE, number);
 	xsock_linger_flush(XSOCK_QUIESCE_MS);
 	mutex_lock(&control_lock);
 	/* Released meanwhile, perhaps; and begun anew, for which we run once more. */
@@ -117,7 +123,7 @@ void xsock_hold(u32 who)
 	if (control_state == XSOCK_CTL_RUNNING) {
 		WRITE_ONCE(control_state, XSOCK_CTL_QUIESCING);
 		epoch++;
-		quiesces++;
+		WRITE_ONCE(quiesces, quiesces + 1);
 		holders = who;
 		xsock_changed();
 		queue_work(xsock_wq, &quiesce);

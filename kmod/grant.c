@@ -247,15 +247,15 @@ int xsock_map_ring(struct xsock_ring *ring, const grant_ref_t *refs, bool region
 {
 	unsigned int n = 2 + ring->npages + regions, i, mapped = 0;
 	struct gnttab_map_grant_ref *ops;
-	struct page **bad = NULL;
+	struct page **done;
 	int err = -ENOMEM;
 	u32 flags;
 
 	ops = kvcalloc(n, sizeof(*ops), GFP_KERNEL);
-	bad = kvcalloc(n, sizeof(*bad), GFP_KERNEL);
+	done = kvcalloc(n, sizeof(*done), GFP_KERNEL);
 	ring->foreign = kvcalloc(n, sizeof(*ring->foreign), GFP_KERNEL_ACCOUNT);
 	ring->unmap_ops = kvcalloc(n, sizeof(*ring->unmap_ops), GFP_KERNEL_ACCOUNT);
-	if (!ops || !bad || !ring->foreign || !ring->unmap_ops)
+	if (!ops || !done || !ring->foreign || !ring->unmap_ops)
 		goto out;
 	err = gnttab_alloc_pages(n, ring->foreign);
 	if (err)
@@ -267,24 +267,28 @@ int xsock_map_ring(struct xsock_ring *ring, const grant_ref_t *refs, bool region
 			flags |= GNTMAP_readonly;
 		gnttab_set_map_op(&ops[i], (unsigned long)page_address(ring->foreign[i]),
 				  flags, refs[i], ring->peer);
+		/* Nothing is mapped by a call that is not made. */
+		ops[i].status = GNTST_general_error;
 	}
-	/* The result says little, each operation's own status is what counts. */
+	/* Each operation has its own status, which the result says nothing of. */
 	err = xsock_hyper_map(ops, ring->foreign, n);
 	for (i = 0; i < n; i++) {
 		if (ops[i].status != GNTST_okay) {
-			err = -ECONNREFUSED;
+			/* This domain has too many mappings, or the offer is not good. */
+			if (!err)
+				err = ops[i].status == GNTST_no_device_space ? -ENOSPC :
+									       -ECONNREFUSED;
 			continue;
 		}
 		gnttab_set_unmap_op(&ring->unmap_ops[mapped],
 				    (unsigned long)page_address(ring->foreign[i]),
 				    ops[i].flags, ops[i].handle);
-		bad[mapped++] = ring->foreign[i];
+		done[mapped++] = ring->foreign[i];
 	}
 	if (err) {
 		if (mapped)
-			gnttab_unmap_refs(ring->unmap_ops, NULL, bad, mapped);
+			gnttab_unmap_refs(ring->unmap_ops, NULL, done, mapped);
 		gnttab_free_pages(n, ring->foreign);
-		err = -ECONNREFUSED;
 		goto out;
 	}
 	ring->nforeign = n;
@@ -295,7 +299,7 @@ int xsock_map_ring(struct xsock_ring *ring, const grant_ref_t *refs, bool region
 	if (regions)
 		ring->regions = page_address(ring->foreign[2 + ring->npages]);
 out:
-	kvfree(bad);
+	kvfree(done);
 	kvfree(ops);
 	return err;
 }

@@ -305,8 +305,11 @@ void xsock_revoke_work(struct work_struct *work)
 	xsock_ring_put(ring);
 }
 
-/* Revokes every ring that shares something. New ones are kept out by the caller. */
-void xsock_detach_all(u32 reason)
+/*
+ * Revokes every ring that shares something and was attached before so many quiesces had begun.
+ * New ones are kept out by the caller.
+ */
+void xsock_detach_all(u32 reason, u64 before)
 {
 	struct xsock_ring *ring, *found;
 
@@ -319,7 +322,9 @@ void xsock_detach_all(u32 reason)
 		found = NULL;
 		mutex_lock(&xsock_rings_lock);
 		list_for_each_entry(ring, &xsock_rings, node)
-			if (READ_ONCE(ring->attached) && kref_get_unless_zero(&ring->ref)) {
+			/* Acquire: @born. */
+			if (smp_load_acquire(&ring->attached) && ring->born < before &&
+			    kref_get_unless_zero(&ring->ref)) {
 				found = ring;
 				break;
 			}
@@ -398,11 +403,14 @@ void xsock_linger_frozen(unsigned long timeout_ms)
 static bool xsock_waiting(struct xsock_ring *ring)
 {
 	bool waiting = false;
+	struct socket_wq *wq;
 
 	spin_lock_irq(&ring->ev_lock);
 	if (ring->sk) {
 		rcu_read_lock();
-		waiting = skwq_has_sleeper(rcu_dereference(ring->sk->sk_wq));
+		wq = rcu_dereference(ring->sk->sk_wq);
+		/* Or somebody wants a signal. */
+		waiting = skwq_has_sleeper(wq) || (wq && READ_ONCE(wq->fasync_list));
 		rcu_read_unlock();
 	}
 	spin_unlock_irq(&ring->ev_lock);
@@ -437,10 +445,12 @@ static bool xsock_liveness_check(struct xsock_ring *ring)
 
 static void xsock_liveness_work(struct work_struct *work)
 {
-	bool more = xsock_strays_left();
+	bool more;
 
 	xsock_strays_reap();
-	more |= xsock_any_ring(xsock_liveness_check);
+	more = xsock_any_ring(xsock_liveness_check);
+	/* Last: a ring that has just been detached may have left some. */
+	more |= xsock_strays_left();
 	if (more && !READ_ONCE(exiting))
 		queue_delayed_work(xsock_wq, &liveness, msecs_to_jiffies(XSOCK_LIVENESS_MS));
 }

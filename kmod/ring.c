@@ -78,10 +78,12 @@ static int xsock_ring_attach(struct xsock_ring *ring, struct sock *sk, void *pee
 	bool refused;
 
 	mutex_lock(&ring->lock);
-	WRITE_ONCE(ring->attached, true);
+	ring->born = xsock_quiesces();
+	/* Release: @born, for xsock_detach_all(). */
+	smp_store_release(&ring->attached, true);
 	/* Pairs with the one in xsock_detach_all(): that sees the ring, or we see the quiesce. */
 	smp_mb();
-	refused = xsock_quiesced();
+	refused = xsock_quiesced() || xsock_quiesces() != ring->born;
 	if (refused) {
 		WRITE_ONCE(ring->attached, false);
 	} else {
@@ -367,9 +369,6 @@ bool xsock_connected(struct sock *sk, struct xsock_ring *ring)
 	return READ_ONCE(sk->sk_state) == TCP_ESTABLISHED;
 }
 
-/* The own index moves while we look: how often to try again. */
-#define XSOCK_LOOK_TRIES	16
-
 /**
  * xsock_own_look - take over what a process has done through its mapping
  * @ring: with its lock held
@@ -392,11 +391,12 @@ bool xsock_own_look(struct xsock_ring *ring)
 	for (tries = 0; tries < XSOCK_LOOK_TRIES; tries++) {
 		mine = xsock_load_acquire(own);
 		theirs = xsock_load_acquire(peer);
-		/* Another thread is at work: what was read need not fit together. */
-		if (xsock_load(own) != mine)
-			continue;
-		return tx ? xsock_adopt(&ring->idx, mine, theirs) :
-			    xsock_adopt(&ring->idx, theirs, mine);
+		if (tx ? xsock_adopt(&ring->idx, mine, theirs) :
+			 xsock_adopt(&ring->idx, theirs, mine))
+			return true;
+		/* Unless another thread is at work: then what was read need not fit together. */
+		if (xsock_load(own) == mine)
+			return false;
 	}
 	return true;
 }

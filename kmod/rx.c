@@ -89,10 +89,8 @@ static ssize_t xsock_rx_step(struct sock *sk, struct xsock_ring *ring, struct ms
 	if (ring->attached)
 		xsock_peer_check(ring);
 	shutdown = READ_ONCE(sk->sk_shutdown);
-	if (ring->attached &&
-	    (!xsock_own_look(ring) || !xsock_rx_look(&ring->idx, ring->tx)))
-		return -EPROTO;
-	if (!ring->attached && !xsock_own_look(ring))
+	if (!xsock_own_look(ring) ||
+	    (ring->attached && !xsock_rx_look(&ring->idx, ring->tx)))
 		return -EPROTO;
 
 	/* Somebody else may have consumed what was peeked at. */

@@ -28,7 +28,7 @@ static int xsock_freeze(struct device *dev)
 	/* Disks may sleep already: no memory that would have to be written out. */
 	unsigned int flags = memalloc_noio_save();
 
-	xsock_detach_all(XSOCK_REASON_SUSPEND);
+	xsock_detach_all(XSOCK_REASON_SUSPEND, U64_MAX);
 	xsock_linger_frozen(XSOCK_FREEZE_MS);
 	xsock_forget_domid();
 	memalloc_noio_restore(flags);
@@ -55,6 +55,8 @@ static struct platform_driver xsock_driver = {
 	.driver = {
 		.name	= "xensocket",
 		.pm	= &xsock_pm_ops,
+		/* Without the device nobody would tell us of a suspend. */
+		.suppress_bind_attrs = true,
 	},
 };
 

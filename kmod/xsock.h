@@ -80,6 +80,7 @@ static inline void xsock_count(u64 *counter, u64 n)
  * @mapping: address space of the socket's file, once mapped
  * @mapped: a process has mapped the own control page writable
  * @attached: something is shared with a peer
+ * @born: what xsock_quiesces() was before that
  * @own_state: bits published in the own page
  *
  * @ev_lock: what the interrupt handler looks at
@@ -136,6 +137,7 @@ struct xsock_ring {
 	struct address_space	*mapping;
 	bool			mapped;
 	bool			attached;
+	u64			born;
 	u32			own_state;
 
 	spinlock_t		ev_lock;	/* see @ev_lock above */
@@ -231,6 +233,9 @@ int xsock_sendmsg(struct socket *sock, struct msghdr *msg, size_t len);
 int xsock_recvmsg(struct socket *sock, struct msghdr *msg, size_t len, int flags);
 
 /* ring.c */
+/* A process moves its own index through its mapping while we look: how often to try again. */
+#define XSOCK_LOOK_TRIES	16
+
 void xsock_ring_put(struct xsock_ring *ring);
 struct xsock_ring *xsock_ring_offer(struct sock *sk, u16 peer, unsigned int npages);
 struct xsock_ring *xsock_ring_accept(struct sock *sk, const struct sockaddr_xen *addr);
@@ -297,7 +302,7 @@ int xsock_mmap(struct file *file, struct socket *sock, struct vm_area_struct *vm
 
 /* revoke.c */
 void xsock_detach(struct xsock_ring *ring, u32 reason);
-void xsock_detach_all(u32 reason);
+void xsock_detach_all(u32 reason, u64 before);
 void xsock_revoke_work(struct work_struct *work);
 void xsock_linger_work(struct work_struct *work);
 void xsock_linger_flush(unsigned long timeout_ms);
@@ -312,6 +317,7 @@ void xsock_suspend_exit(void);
 /* control.c */
 u32 xsock_control_state(void);
 bool xsock_quiesced(void);
+u64 xsock_quiesces(void);
 void xsock_hold(u32 who);
 void xsock_unhold(u32 who);
 void xsock_set_host(const uuid_t *uuid);

@@ -3,6 +3,9 @@
  * The cases. What A and B expect is what an AF_UNIX stream does, unless a comment
  * says otherwise. Every case leaves nothing behind, which the runner checks.
  */
+#include <pthread.h>
+#include <stdatomic.h>
+
 #include "xsocktest.h"
 
 #define MIB (1024 * 1024)
@@ -805,6 +808,81 @@ static void b_mapped(void)
 	check(!close(fd));
 }
 
+/* A thread that polls while another one uses the mapping. */
+static atomic_bool watch_over;
+
+static void *watch(void *argument)
+{
+	long looks = 0;
+	int fd = *(int *)argument;
+
+	while (!watch_over) {
+		struct pollfd pfd = { .fd = fd, .events = POLLIN | POLLOUT };
+
+		poll(&pfd, 1, 0);
+		looks++;
+	}
+	printf("# %c %s: looked %ld times\n", side, running, looks);
+	return NULL;
+}
+
+/* In pieces of a page or less, so that the ring is nearly empty in turn with nearly full. */
+#define WATCHED		(48 * MIB)
+
+static void a_watched(void)
+{
+	struct mapped m;
+	pthread_t thread;
+	int fd = xs_pair(0);
+	uint64_t offset = 0, n;
+
+	check(!map_ring(&m, fd, 1));
+	watch_over = false;
+	pthread_create(&thread, NULL, watch, &fd);
+	while (offset < WATCHED) {
+		n = 1 + (uint64_t)random() % 4096;
+		n = n < WATCHED - offset ? n : WATCHED - offset;
+		if (!same(mapped_send(&m, offset, n), n))
+			break;
+		offset += n;
+	}
+	watch_over = true;
+	pthread_join(thread, NULL);
+	same(sock_error_of(fd), 0);
+	sync_ends();
+	unmap_ring(&m);
+	check(!close(fd));
+}
+
+static void b_watched(void)
+{
+	static uint8_t data[4096];
+	struct mapped m;
+	pthread_t thread;
+	int fd = xs_pair(0), map = can_map_rx();
+	uint64_t offset = 0, n;
+
+	if (map)
+		check(!map_ring(&m, fd, 0));
+	watch_over = false;
+	pthread_create(&thread, NULL, watch, &fd);
+	while (offset < WATCHED) {
+		n = 1 + (uint64_t)random() % 4096;
+		n = n < WATCHED - offset ? n : WATCHED - offset;
+		if (map ? !same(mapped_recv(&m, offset, n), n) :
+		    !same(recv(fd, data, n, MSG_WAITALL), n) || !same(wrong(data, n, offset), 0))
+			break;
+		offset += n;
+	}
+	watch_over = true;
+	pthread_join(thread, NULL);
+	same(sock_error_of(fd), 0);
+	sync_ends();
+	if (map)
+		unmap_ring(&m);
+	check(!close(fd));
+}
+
 /* Published through the mapping, read after the end: the private copy. */
 static void a_copy(void)
 {
@@ -1267,6 +1345,7 @@ const struct test_case cases[] = {
 	{ .name = "epoll", .says = "edges, one shot, room, connection", .a = a_epoll, .b = b_epoll },
 	{ .name = "edges", .says = "2 MiB to an edge-triggered reader", .a = a_edges, .b = b_edges },
 	{ .name = "mapped", .says = "16 MiB through mapped rings, protection of mappings", .a = a_mapped, .b = b_mapped },
+	{ .name = "watched", .says = "48 MiB through mapped rings that other threads poll", .a = a_watched, .b = b_watched },
 	{ .name = "copy", .says = "the private copy after the transmitter's close", .a = a_copy, .b = b_copy },
 	{ .name = "lies", .says = "indices out of range in mapped pages", .a = a_lies, .b = b_lies },
 	{ .name = "quiesce", .says = "quiesce and release at either end", .a = a_quiesce, .b = b_quiesce },
