@@ -73,6 +73,7 @@ struct mca_btl_base_endpoint_t {
     struct mca_btl_xs_frag_t *tx_flying; /**< frames that tcp has */
     opal_list_t tx_failed;    /**< tcp's descriptors that its endpoints may still know */
     opal_list_t tx_told;      /**< frames without number that libevent is to give to tcp */
+    bool tx_told_cover;       /**< ... with a COVER among them */
     opal_event_t tx_event;    /**< ... by calling this */
 
     /* btl_xs_failover.c */

@@ -343,9 +343,21 @@ bool mca_btl_xs_send_waits_for_tcp(mca_btl_xs_endpoint_t *endpoint)
 
 void mca_btl_xs_send_told(mca_btl_xs_endpoint_t *endpoint, mca_btl_xs_frag_t *frag)
 {
+    const bool cover = MCA_BTL_XS_COVER == frag->frame.hdr.kind;
+    bool known;
+
     OPAL_THREAD_LOCK(&endpoint->lock);
-    opal_list_append(&endpoint->tx_told, (opal_list_item_t *) frag);
+    /* What one says is written when it goes to tcp, so that a second one would say nothing else. */
+    known = cover && endpoint->tx_told_cover;
+    if (!known) {
+        endpoint->tx_told_cover |= cover;
+        opal_list_append(&endpoint->tx_told, (opal_list_item_t *) frag);
+    }
     OPAL_THREAD_UNLOCK(&endpoint->lock);
+    if (known) {
+        mca_btl_xs_frag_release(frag);
+        return;
+    }
     mca_btl_xs_send_later(endpoint);
 }
 
@@ -355,6 +367,9 @@ static mca_btl_xs_frag_t *mca_btl_xs_send_next_told(mca_btl_xs_endpoint_t *endpo
 
     OPAL_THREAD_LOCK(&endpoint->lock);
     frag = (mca_btl_xs_frag_t *) opal_list_remove_first(&endpoint->tx_told);
+    if (NULL != frag && MCA_BTL_XS_COVER == frag->frame.hdr.kind) {
+        endpoint->tx_told_cover = false;
+    }
     OPAL_THREAD_UNLOCK(&endpoint->lock);
     return frag;
 }
