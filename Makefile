@@ -11,8 +11,8 @@ LAB = tests/lab/lab
 help:
 	@echo 'make demo        MPI over TCP and xensockets between two Xen guests, and a live migration'
 	@echo 'make check       the tests, in a short selection (TESTS=PATTERN selects, SUITES="trixie bookworm")'
-	@echo 'make check-full  all tests, for hours'
-	@echo 'make check-debug the module in guests with a debug kernel (KASAN, lockdep, kmemleak; for hours)'
+	@echo 'make check-full  all tests, for hours (PART=1/8 to 8/8: in parts)'
+	@echo 'make check-debug the module in guests with a debug kernel (KASAN, lockdep, kmemleak)'
 	@echo 'make check-races the module in guests with a kernel that finds data races (KCSAN)'
 	@echo 'make check-host  the tests that need no Xen'
 	@echo 'make check-model the model of the switch between TCP and rings, larger than in check'

@@ -38,6 +38,27 @@ status=0
 TESTS_ROOT="$root/tests" TESTS='no-such' "$TESTS_DIR/run" host > /dev/null 2>&1 || status=$?
 check_equal "a pattern that matches nothing is an error" 1 "$status"
 
+# Parts: each test is in one of them.
+listed()
+{
+	PART=$1 TESTS_ROOT="$root/tests" "$TESTS_DIR/run" --list host | grep -v '^ '
+}
+all=$(listed '')
+check_equal "all tests" 6 "$(wc -l <<< "$all")"
+for parts in 1 2 4; do
+	out=$(for ((part = 1; part <= parts; part++)); do listed $part/$parts; done)
+	check_equal "$parts parts are all of them" "$(sort <<< "$all")" "$(sort <<< "$out")"
+done
+check_equal "a half is a half" 3 "$(listed 2/2 | wc -l)"
+for part in 0/2 3/2 1/0 1 a/b 1/2/3; do
+	status=0
+	PART=$part TESTS_ROOT="$root/tests" "$TESTS_DIR/run" --list host > /dev/null 2>&1 || status=$?
+	check_equal "PART=$part is wrong usage" 2 "$status"
+done
+status=0
+out=$(PART=7/9 TESTS_ROOT="$root/tests" "$TESTS_DIR/run" host 2>&1) || status=$?
+check_equal "a part without a test is an error" 1 "$status"
+
 # What a test on Xen leaves behind. Instead of a lab: what would be seen of one, before
 # and after.
 mkdir -p "$root/tests/functional" "$root/tests/lab"
