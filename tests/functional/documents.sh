@@ -47,8 +47,12 @@ done 4< <(block Documentation/hacking.md 'cat /sys/kernel/tracing')
 as_written Documentation/hacking.md 'tests/lab/lab ssh h1 xl sysrq' > "$TOP/build/sysrq"
 cat "$TOP/build/sysrq"
 check "a guest's tasks are on its console" grep -q 'task:.*state:' "$TOP/build/sysrq"
-for command in 'tests/holdings h1' 'tests/reports g1 g2' 'tests/lab/lab logs' 'tests/lab/lab ssh h1 xl dmesg'; do
-	check "hacking.md has $command" grep -q -F "$command" Documentation/hacking.md
+for command in 'tests/holdings h1' 'tests/reports g1 g2' 'tests/lab/lab logs' 'tests/lab/lab ssh h1 xl dmesg' \
+	'tests/lab/lab console g1' 'h1:xl list' 'h1:xenstore-ls /local/domain' 'g1:xsctl list'; do
+	check "hacking.md has $command" grep -q -F "\`${command#*:}\`" Documentation/hacking.md
+	case $command in
+	*:*) command="tests/lab/lab ssh ${command%%:*} 'PATH=\$PATH:/root; ${command#*:}'" ;;
+	esac
 	check "$command" bash -c "$command" < /dev/null
 done
 tests/lab/lab down
