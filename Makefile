@@ -120,7 +120,7 @@ uninstall:
 	@if command -v ompi_info > /dev/null; then $(MAKE) -C btl_xs uninstall $(STAGED); \
 	else \
 		echo 'no Open MPI on this machine: if btl_xs was installed, its mca_btl_xs.so is there still'; \
-		$(if $(DESTDIR),,btl_xs/component-path restore); \
+		[ -n "$(DESTDIR)" ] || btl_xs/component-path restore; \
 	fi
 
 install-dom0:

@@ -260,3 +260,4 @@ check "a relative DESTDIR" make -s -C "$TOP" install-dom0 "DESTDIR=$stage"
 check "is below that directory" [ -x "$TOP/$stage/usr/sbin/xs-migrate" ]
 check "and can be taken away" make -s -C "$TOP" uninstall-dom0 "DESTDIR=$stage"
 check_equal "wholly" "" "$(find "$TOP/$stage" ! -type d)"
+check "so can all else, also if it is not there" make -s -C "$TOP" uninstall "DESTDIR=$stage"

@@ -14,7 +14,8 @@ make_test()
 {
 	printf '#!/bin/bash\n# Proves: nothing\n# Lab: none\n# Limit: 1\n%s\n' "$2" > "$root/tests/host/$1.sh"
 }
-make_test good 'echo "assert ok: it holds"'
+# shellcheck disable=SC2016 # expanded by the test
+make_test good 'echo "assert ok: it holds${PART:+, in part $PART}"'
 make_test bad 'echo "assert FAILED: it does not"; exit 1'
 make_test crash 'echo "assert ok: so far"; kill -SEGV $$'
 make_test empty 'echo "no assertion"'
@@ -41,7 +42,7 @@ check_equal "a pattern that matches nothing is an error" 1 "$status"
 # Parts: each test is in one of them.
 listed()
 {
-	PART=$1 TESTS_ROOT="$root/tests" "$TESTS_DIR/run" --list host | grep -v '^ '
+	PART=$1 TESTS='*' TESTS_ROOT="$root/tests" "$TESTS_DIR/run" --list host | grep -v '^ '
 }
 all=$(listed '')
 check_equal "all tests" 6 "$(wc -l <<< "$all")"
@@ -52,11 +53,13 @@ done
 check_equal "a half is a half" 3 "$(listed 2/2 | wc -l)"
 for part in 0/2 3/2 1/0 1 a/b 1/2/3; do
 	status=0
-	PART=$part TESTS_ROOT="$root/tests" "$TESTS_DIR/run" --list host > /dev/null 2>&1 || status=$?
+	PART=$part TESTS='*' TESTS_ROOT="$root/tests" "$TESTS_DIR/run" --list host > /dev/null 2>&1 || status=$?
 	check_equal "PART=$part is wrong usage" 2 "$status"
 done
+PART=1/1 TESTS_ROOT="$root/tests" TESTS="host-good" "$TESTS_DIR/run" host > "$root/log"
+check_equal "the test itself knows nothing of it" "assert ok: it holds" "$(cat "$root/build/logs/host-good/output")"
 status=0
-out=$(PART=7/9 TESTS_ROOT="$root/tests" "$TESTS_DIR/run" host 2>&1) || status=$?
+out=$(PART=7/9 TESTS='*' TESTS_ROOT="$root/tests" "$TESTS_DIR/run" host 2>&1) || status=$?
 check_equal "a part without a test is an error" 1 "$status"
 
 # What a test on Xen leaves behind. Instead of a lab: what would be seen of one, before

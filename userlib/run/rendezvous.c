@@ -364,11 +364,11 @@ void run_refuse(const struct sockaddr_in6 *peer, const char *why)
 {
 	struct refusal *refusal = refusal_of(peer);
 
-	run_say("on TCP: %s: %s", run_text(peer), why);
 	pthread_mutex_lock(&lock);
 	refusal->peer = *peer;
 	refusal->until = now() + REFUSED_S;
 	pthread_mutex_unlock(&lock);
+	run_say("on TCP: %s: %s", run_text(peer), why);
 }
 
 static bool call(int fd, const struct sockaddr_in6 *to, int family, int ms)
