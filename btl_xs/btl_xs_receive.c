@@ -342,6 +342,8 @@ static bool mca_btl_xs_receive_one(mca_btl_xs_endpoint_t *endpoint, int *deliver
         && NULL != (early = mca_btl_xs_receive_kept(endpoint))) {
         endpoint->rx_next++;
         OPAL_THREAD_UNLOCK(&endpoint->lock);
+        /* Of one that was kept from a ring nobody has looked at it yet. */
+        mca_btl_xs_send_covered(endpoint, early->hdr.covered);
         mca_btl_xs_receive_deliver(endpoint, &early->hdr, early + 1);
         free(early);
         OPAL_THREAD_LOCK(&endpoint->lock);

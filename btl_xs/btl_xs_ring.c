@@ -310,13 +310,21 @@ mca_btl_xs_ring_peek_slow(mca_btl_xs_ring_t *ring, mca_btl_xs_hdr_t *hdr, void *
 int mca_btl_xs_ring_peek(mca_btl_xs_ring_t *ring, mca_btl_xs_hdr_t *hdr, void **data)
 {
     mca_btl_xs_hdr_t *at;
+    uint16_t flags;
 
-    if (OPAL_UNLIKELY(NULL == ring->map || mca_btl_xs_ring_closed(ring))) {
+    if (OPAL_UNLIKELY(NULL == ring->map)) {
         return mca_btl_xs_ring_peek_slow(ring, hdr, data);
     }
     at = mca_btl_xs_ring_at(ring, ring->head);
-    /* Acquire: what was written before the mark. */
-    if (!(xsock_load_acquire(&at->flags) & MCA_BTL_XS_FLAG_READY)) {
+    /*
+     * Acquire: what was written before the mark. The end is looked for after it: in the kernel's copy
+     * there may be a mark, and the frame's first bytes, of a frame that was published too late for it.
+     */
+    flags = xsock_load_acquire(&at->flags);
+    if (OPAL_UNLIKELY(mca_btl_xs_ring_closed(ring))) {
+        return mca_btl_xs_ring_peek_slow(ring, hdr, data);
+    }
+    if (!(flags & MCA_BTL_XS_FLAG_READY)) {
         /* Not the index: the transmitter would wait for its line the next time. */
         return OPAL_LIKELY(0 == ring->map->error) ? 0 : mca_btl_xs_ring_peek_slow(ring, hdr, data);
     }

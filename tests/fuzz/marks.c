@@ -6,6 +6,7 @@
  */
 #include "btl_xs_ring.h"
 
+#include <signal.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -144,6 +145,35 @@ static void ends(void)
     ended++;
 }
 
+/* The receiver's kernel puts its copy in the place of the ring, just when we look at the next frame. */
+static void replaces(int number)
+{
+    (void) number;
+    must(0 == mprotect(area + 2 * RING, 2 * RING, PROT_READ | PROT_WRITE));
+    tx_map.tx->prod = rx.head;
+    tx_map.tx->reason = XSOCK_REASON_QUIESCE;
+    xsock_store_release(&tx_map.tx->state, XSOCK_TX_REVOKED);
+}
+
+/* A frame that was published too late for the copy, but with its mark in a page that is copied. */
+static void comes_late(void)
+{
+    struct sigaction action = {.sa_handler = replaces}, before;
+    mca_btl_xs_hdr_t hdr;
+    void *data;
+
+    while (sent != received) {
+        must(receives());
+    }
+    mca_btl_xs_ring_flush(&rx);
+    sends();
+    must(sent != received && 0 == sigaction(SIGSEGV, &action, &before)
+         && 0 == mprotect(area + 2 * RING, 2 * RING, PROT_NONE));
+    must(0 > mca_btl_xs_ring_peek(&rx, &hdr, &data));
+    must(0 == sigaction(SIGSEGV, &before, NULL) && XSOCK_TX_REVOKED == tx_map.tx->state);
+    ended++;
+}
+
 static void attacks(void)
 {
     mca_btl_xs_hdr_t *next = mca_btl_xs_ring_at(&rx, rx.head), hdr;
@@ -214,8 +244,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
             break;
         }
     }
-    if (0 == take(1) % 3) {
+    switch (take(1) % 6) {
+    case 0:
+    case 3:
         ends();
+        break;
+    case 1:
+        comes_late();
+        break;
+    default:
+        break;
     }
     while (input_left) {
         attacks();
