@@ -61,6 +61,7 @@ check_equal "the model has the component's paths" "" \
 
 finds blind 'rx_next==' -DN=2 -DRINGS=1 -DBLIND
 finds silent '(tx_retained==0)' -DN=2 -DRINGS=1 -DSILENT
+finds endfirst ' !(ring[rx_ring].rx_revoked)' -DN=2 -DRINGS=1 -DENDFIRST
 finds swallows 'rx_next==' -DN=2 -DRINGS=1 -DSWALLOWS
 verify mapped -DN=2
 verify reading -DN=2 -DREADS

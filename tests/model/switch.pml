@@ -15,6 +15,7 @@
  * Mistakes, which have to be found:
  * -DBLIND: the sender does not look at the ring again after it has written.
  * -DSILENT: the receiver leaves without a word.
+ * -DENDFIRST: the receiver looks for the ring's end, and then for the frame's mark.
  * -DSWALLOWS: when a ring has come to its end the receiver consumes what has no mark.
  */
 #ifndef N
@@ -49,7 +50,8 @@ typedef ring_t {
 	bit rx_revoked;		/* ... and has done so: revoked, or closed */
 	/* the receiver's private copy, from its revocation on */
 	byte copy[CAP];
-	byte copy_seen;
+	byte copy_prod;		/* taken first */
+	byte copy_marked;	/* with the pages: a frame that came after copy_prod may have its mark */
 };
 ring_t ring[RINGS];
 
@@ -213,13 +215,17 @@ inline deliver(n)
 	rx_next++
 }
 
-/* The frames on the ring as the receiver sees them. */
+/* The ring as the receiver sees it: nothing while its kernel puts the copy in its place. */
+#define THERE	(rx_attached && (ring[rx_ring].rx_revoked || !ring[rx_ring].rx_leaving))
+#define ENDED	(ring[rx_ring].rx_revoked || ring[rx_ring].tx_revoked)
+#define PROD	(ring[rx_ring].rx_revoked -> ring[rx_ring].copy_prod : ring[rx_ring].prod)
+#define MARKED	(ring[rx_ring].rx_revoked -> ring[rx_ring].copy_marked : ring[rx_ring].marked)
+/* A receiver that reads goes by the index, and one that maps by marks. */
 #ifdef READS
-#define PUBLISHED	prod
+#define MORE	(rx_cons < PROD)
 #else
-#define PUBLISHED	marked
+#define MORE	(rx_cons < MARKED && rx_cons < PROD)
 #endif
-#define SEEN	(ring[rx_ring].rx_revoked -> ring[rx_ring].copy_seen : ring[rx_ring].PUBLISHED)
 
 inline seen(to, at)
 {
@@ -236,6 +242,19 @@ inline consume()
 	if
 	:: ring[rx_ring].rx_revoked
 	:: else -> ring[rx_ring].cons = rx_cons
+	fi
+}
+
+/* The next frame of a ring that is mapped. */
+inline take()
+{
+	seen(n, rx_cons);
+	/* Of one that came too late for the copy only the beginning may be there. */
+	assert(!ring[rx_ring].rx_revoked || rx_cons < ring[rx_ring].copy_prod);
+	if
+	:: n < rx_next -> consume()
+	:: n == rx_next -> deliver(n); consume()
+	:: n > rx_next -> n = 0
 	fi
 }
 
@@ -266,7 +285,13 @@ inline forget()
 inline revoke_rx(r)
 {
 	ring[r].rx_leaving = 1;
-	ring[r].copy_seen = ring[r].PUBLISHED;
+	ring[r].copy_prod = ring[r].prod;
+	copy_rx(r)
+}
+
+inline copy_rx(r)
+{
+	ring[r].copy_marked = ring[r].marked;
 	j = 0;
 	do
 	:: j < CAP -> ring[r].copy[j] = ring[r].slot[j]; j++
@@ -295,13 +320,13 @@ inline arrived(n)
 proctype receiver()
 {
 	byte n, g, j;
-	bit waiting;
+	bit waiting, ended;
 
 end:	do
 	:: atomic { link0?DATA(n, waiting) -> arrived(n) }
 	:: atomic { link1?DATA(n, waiting) -> arrived(n) }
 	:: atomic { rx_early & BIT(rx_next) -> rx_early = rx_early & ~BIT(rx_next); deliver(rx_next) }
-	:: atomic { nfull(back) && link0?[OFFER(g, _)] ->
+	:: atomic { nfull(back) && link0?[OFFER(g, _)] && (THERE || !rx_attached) ->
 		link0?OFFER(g, _);
 		/* The sender has given the ring before up, so it may be forgotten unread. */
 		forget();
@@ -314,7 +339,7 @@ end:	do
 		:: back!REFUSE(g)
 		fi }
 #ifdef READS
-	:: atomic { rx_attached && rx_cons < SEEN && nfull(rx_buffer) ->
+	:: atomic { THERE && MORE && nfull(rx_buffer) ->
 		seen(n, rx_cons);
 		rx_buffer!n;
 		consume() }
@@ -325,17 +350,23 @@ end:	do
 		:: n > rx_next -> n = 0	/* looks again when TCP has brought more */
 		fi }
 #else
-	:: atomic { rx_attached && rx_cons < SEEN ->
-		seen(n, rx_cons);
+#ifdef ENDFIRST
+	:: atomic { THERE -> ended = ENDED };
 		if
-		:: n < rx_next -> consume()
-		:: n == rx_next -> deliver(n); consume()
-		:: n > rx_next -> n = 0
-		fi }
+		:: atomic { THERE && rx_cons < MARKED && (!ended || rx_cons < PROD) -> take() }
+		:: atomic { THERE && !(rx_cons < MARKED && (!ended || rx_cons < PROD)) }
+		fi
+#else
+	/* mca_btl_xs_ring_peek(): the mark, and then the end. */
+	:: atomic { THERE && rx_cons < MARKED };
+		if
+		:: atomic { THERE && (!ENDED || rx_cons < PROD) -> take() }
+		:: atomic { THERE && ENDED && rx_cons >= PROD }
+		fi
+#endif
 #endif
 	/* mca_btl_xs_receive_close(): the end, and all read. */
-	:: atomic { rx_attached && BUFFERED == 0 && rx_cons == SEEN &&
-		(ring[rx_ring].rx_revoked || ring[rx_ring].tx_revoked) ->
+	:: atomic { THERE && BUFFERED == 0 && ENDED && !MORE ->
 		if
 		:: ring[rx_ring].rx_revoked
 		:: else ->
@@ -366,13 +397,10 @@ proctype kernels()
 	byte j, r;
 
 end:	do
-	/* The receiver's goes on in two steps: what is published in between may be lost. */
+	/* The receiver's goes on in three steps, and what is published meanwhile may be lost. */
 	:: atomic { rx_attached && !ring[rx_ring].rx_leaving -> r = rx_ring; ring[r].rx_leaving = 1 };
-		atomic {
-		if
-		:: ring[r].rx_revoked
-		:: else -> revoke_rx(r)
-		fi }
+		ring[r].copy_prod = ring[r].prod;
+		atomic { copy_rx(r) }
 	:: atomic { tx_rings > 0 && !ring[tx_ring].tx_revoked -> ring[tx_ring].tx_revoked = 1 }
 	:: break
 	od
