@@ -279,7 +279,21 @@ inline forget()
 		fi
 	:: else
 	fi;
-	rx_attached = 0
+	let_go()
+}
+
+/* What nobody looks at any more is no difference between states. */
+inline let_go()
+{
+	rx_attached = 0;
+	ring[rx_ring].copy_prod = 0;
+	ring[rx_ring].copy_marked = 0;
+	j = 0;
+	do
+	:: j < CAP -> ring[rx_ring].copy[j] = 0; j++
+	:: else -> break
+	od;
+	j = 0
 }
 
 inline revoke_rx(r)
@@ -297,6 +311,7 @@ inline copy_rx(r)
 	:: j < CAP -> ring[r].copy[j] = ring[r].slot[j]; j++
 	:: else -> break
 	od;
+	j = 0;
 	ring[r].rx_revoked = 1
 }
 
@@ -375,7 +390,7 @@ end:	do
 #endif
 			revoke_rx(rx_ring)
 		fi;
-		rx_attached = 0 }
+		let_go() }
 	:: atomic { rx_said < rx_next && nfull(back) -> rx_said = rx_next; back!COVER(rx_next) }
 	/* mca_btl_xs_endpoint_put(): it has everything. What still comes is thrown away. */
 #ifdef SILENT
