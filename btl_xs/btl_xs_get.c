@@ -58,8 +58,8 @@ mca_btl_xs_get_register_mem(mca_btl_base_module_t *btl, mca_btl_xs_endpoint_t *e
         return &mca_btl_xs_get_local;
     }
     /* MCA_BTL_ENDPOINT_ANY is no address. */
-    if (NULL == endpoint || MCA_BTL_ENDPOINT_ANY == endpoint || !endpoint->get || size < mca_btl_xs_component.get_size
-        || size > XSOCK_REGION_MAX) {
+    if (NULL == endpoint || MCA_BTL_ENDPOINT_ANY == endpoint || !endpoint->get
+        || size < mca_btl_xs_component.get_size || size > XSOCK_REGION_MAX) {
         return NULL;
     }
     region = malloc(sizeof(*region));
