@@ -57,7 +57,11 @@ in_guest=$(block "$TOP/Documentation/packages.md" 'modprobe xensocket')
 check "packages.md says how to install" [ "$(wc -l <<< "$in_guest")" = 2 ]
 both "echo '$answers' > /etc/apt/apt.conf.d/answers"
 both "cd /tmp/deb && DEBIAN_FRONTEND=noninteractive $(head -n 1 <<< "$in_guest")"
+# As the user guide has it, for modprobe.
+check "user-guide.md has the line" grep -q -x 'options xensocket NAME=VALUE' <<< "$(commands "$TOP/Documentation/user-guide.md")"
+both 'echo options xensocket max_user_sockets=77 > /etc/modprobe.d/xensocket.conf'
 both "$(tail -n 1 <<< "$in_guest")"
+both '[ "$(cat /sys/module/xensocket/parameters/max_user_sockets)" = 77 ] && rm /etc/modprobe.d/xensocket.conf'
 both "cd /tmp/deb && DEBIAN_FRONTEND=noninteractive apt-get install ./libxensocket*.deb"
 both "rmmod xensocket"
 both "dkms status | grep '^xensocket.*$version.*installed'"

@@ -162,6 +162,12 @@ eventually 10 "after a suspend the guest knows it, too" knows
 # shellcheck disable=SC2016 # expanded in the guest
 lab ssh g1 'kill $(cat /tmp/watcher); while pgrep -x xsctl > /dev/null; do sleep 0.1; done; cat /tmp/changes'
 check_equal "which is one change" 1 "$(lab ssh g1 "grep -c '^epoch $epoch ' /tmp/changes")"
+epoch=$(says g1 epoch)
+check "xs-save(8): -c, with a configuration" lab ssh h1 'sed "s/lab.role=/lab.saved=yes &/" /etc/xen/g1.cfg > /root/g1.cfg &&
+	xs-save -c g1 /var/lib/xen/g1.save /root/g1.cfg'
+check "it is released" [ "$(says g1 state) $(says g1 holders)" = "running nobody" ]
+check "and was quiesced, saved, released" [ "$(says g1 epoch)" -ge $((epoch + 3)) ]
+check_equal "the configuration is saved" lab.saved=yes "$(lab ssh h1 'head -c 65536 /var/lib/xen/g1.save | grep -a -o -m 1 lab.saved=yes; rm /var/lib/xen/g1.save')"
 check_module_leaves g1
 check_equal "without module, no word of it" "" "$(node version)$(node answer)"
 

@@ -137,6 +137,7 @@ says '^version = "1"'
 at g2 dom0 'xsctl status'
 says "^host $identity"
 at h1 dom0 'xs-hostid --publish'
+check "xs-hostid(8): for one domain" lab ssh h1 xs-hostid --publish "$domid"
 
 # The module.
 follows g1 /tmp/offer user-guide 'xscat -l DOMID < /etc/hostname' "xscat -l DOMID < /etc/hostname=sh -c 'xscat -l $domid < /etc/hostname'"
@@ -177,7 +178,7 @@ check "g1 is 10.0.0.1" lab ssh g1 'ip address add 10.0.0.1/24 dev eth0'
 check "g2 is 10.0.0.2" lab ssh g2 'ip address add 10.0.0.2/24 dev eth0'
 follows g1 /tmp/redis xs-run 'xs-run redis-server --bind 10.0.0.1 --protected-mode no'
 eventually 60 "redis is ready" has g1 /tmp/redis 'Ready to accept'
-at g2 xs-run 'xs-run redis-benchmark -h 10.0.0.1' "xs-run =xs-run -v " "10.0.0.1=10.0.0.1 -q -n 200 -c 5 -t set,get"
+at mpi@g2 xs-run 'xs-run -v redis-benchmark -h 10.0.0.1 -q -n 200 -c 5 -t set,get'
 check "its connections were moved" [ "$(grep -c '^xs-run: connected' <<< "$said")" -ge 5 ]
 at g2 user-guide 'xs-run PROGRAM' PROGRAM='redis-cli -h 10.0.0.1 ping'
 check_equal "redis-cli has its answer" PONG "$said"
@@ -191,6 +192,7 @@ here='--host g1,g2 --mca op ^avx --mca btl_tcp_if_include 10.77.0.0/16'
 at mpi@g1 user-guide 'ompi_info --param btl xs --level 9'
 says btl_xs_ring_size
 at mpi@g1 btl 'ompi_info --param btl xs --level 9'
+at g1 user-guide 'btl_xs/component-path status' 'btl_xs=xensocket/btl_xs'
 at mpi@g1 user-guide "ompi_info | grep 'btl: xs'"
 at mpi@g1 user-guide 'mpirun --mca btl xs,self ...' "...=$here ring --rounds 20"
 says 'RING OK rounds=20 messages=40'
@@ -199,6 +201,11 @@ at mpi@g1 user-guide 'mpirun --mca btl_base_verbose 10 ...' "...=--mca btl xs,se
 says 'btl:xs: .* -> xs at fragment'
 at mpi@g1 user-guide 'mpirun --mca NAME VALUE' NAME=btl_xs_enable "VALUE=false --mca btl xs,self $here ring --rounds 20"
 says '\<xs_frags=0'
+typed user-guide 'NAME = VALUE' NAME=btl_xs_enable VALUE=false
+check "user-guide.md, in ~/.openmpi/mca-params.conf: $line" lab ssh mpi@g1 "mkdir -p .openmpi && echo '$line' > .openmpi/mca-params.conf"
+ends mpi@g1 0 "mpirun --mca btl xs,self $here ring --rounds 20"
+says '\<xs_frags=0'
+check "without it again" lab ssh mpi@g1 rm .openmpi/mca-params.conf
 at mpi@g1 control 'mpirun --mca btl_xs_checksum 1 ...' "...=--mca btl xs,self $here suite sizes"
 says '^SUITE done [1-9]'
 at mpi@g1 events 'mpirun --mca btl_xs_syslog 1' "1=1 --mca btl xs,self $here ring --rounds 20"
@@ -223,6 +230,8 @@ follows mpi@g1 /tmp/events events xs-events
 follows mpi@g2 /tmp/all events 'xs-events --all --json'
 follows mpi@g2 /tmp/json control 'xs-events --json'
 follows mpi@g1 /tmp/wait events 'xs-events --wait'
+lab push Documentation/events-agent g1:/usr/local/bin || fail "cannot copy to g1"
+check "events-agent begins" lab ssh mpi@g1 'setsid timeout 2400 events-agent > /tmp/agent 2>&1 < /dev/null &'
 at mpi@g2 control 'xs-btlctl list'
 says tcp+
 check "all is on TCP" on tcp
@@ -230,6 +239,8 @@ at mpi@g1 control 'xs-btlctl release'
 eventually 200 "all is on rings" on xs
 at mpi@g1 control 'xs-btlctl counters'
 says xs_frags
+at mpi@g1 hacking 'xs-btlctl --each-peer counters'
+says '^ *[0-9].* [0-9]'
 at mpi@g2 control 'xs-btlctl hold'
 eventually 60 "all is on TCP" on tcp
 at mpi@g2 user-guide 'xs-btlctl release'
@@ -308,15 +319,24 @@ for kind in MPI_IFACE_RESTORED MPI_IFACE_DEAD NODE_MIGRATE XS_QUIESCED XS_RESUME
 	check "--wait: $kind" has g1 /tmp/wait " $kind job="
 	check "--json: $kind" has g2 /tmp/json "\"$kind\""
 done
+for word in quiesced resumed moved slow fast; do
+	check "events-agent: $word" has g1 /tmp/agent "^$word "
+done
 check "--all: what was before it" has g2 /tmp/all '"MPI_INIT"'
 check "the others do not know that" [ "$(lab ssh g2 grep -c MPI_INIT /tmp/json)" = 0 ]
 
 # Away with it.
-at g1 user-guide 'make uninstall' 'make=cd xensocket; make'
+typed packages 'make -C btl_xs uninstall'
+check "packages.md, at g1: $line" lab ssh g1 "cd xensocket && $line"
 typed user-guide "ompi_info | grep 'btl: xs'"
 check "there is no component" [ -z "$(lab ssh g1 "$line")" ]
-check_equal "nor anything of library and tools" "" "$(lab ssh g1 find /usr/local -name "'*xens*'" -o -name "'xs*'")"
+at g1 user-guide 'make uninstall' 'make=cd xensocket; make'
+check_equal "there is nothing of library and tools" "" "$(lab ssh g1 find /usr/local -name "'*xens*'" -o -name "'xs*'")"
 at g1 user-guide 'make -C kmod clean' 'make=cd xensocket; make'
+for host in h1 h2; do
+	at "$host" ../README 'make uninstall-dom0' "make=cd xensocket; make"
+	check_equal "there is nothing of it" "" "$(lab ssh "$host" 'ls /usr/sbin | grep ^xs-; ls /etc/xen/scripts /usr/lib | grep xensocket')"
+done
 
 # What else these guides have. What the README and packages.md have, too, readme and deb-install
 # type; these only name something.

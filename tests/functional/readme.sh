@@ -6,6 +6,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 
 . "$(dirname "$0")/../lib.sh"
+. "$(dirname "$0")/../documents.sh"
 
 # in_readme LINE: asserts that the README has it, so that the two do not part.
 in_readme()
@@ -34,6 +35,8 @@ for guest in g1 g2; do
 done
 both "make -C kmod"
 both "insmod build/kmod/xensocket.ko"
+check "the README has: make btl" grep -q -x 'make btl' <<< "$(commands "$TOP/README.md")"
+check "... and so it is in g1" lab ssh g1 "cd /root/xensocket && make btl"
 both "make install"
 
 in_readme "mpirun --mca btl xs,self --host GUEST,GUEST PROGRAM"

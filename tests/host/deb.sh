@@ -6,6 +6,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 
 . "$(dirname "$0")/../lib.sh"
+. "$(dirname "$0")/../documents.sh"
 
 cd "$TOP" || exit
 version=$(sed -n 's/^#define XSOCK_RELEASE.*"\(.*\)"/\1/p' kmod/uapi/xensocket.h)
@@ -38,7 +39,13 @@ lint()
 for SUITE in ${SUITES:-trixie bookworm}; do
 	export SUITE
 	deb=build/$SUITE/deb
-	check "$SUITE: make deb" make -s deb
+	# As documents have it.
+	case $SUITE in
+	trixie) command="make deb" ;;
+	*) command="SUITE=$SUITE make deb" ;;
+	esac
+	check "documents have: $command" grep -q -x "$command" <<< "$(commands Documentation/packages.md)"
+	check "$command" env -u SUITE bash -c "$command"
 	check_equal "$SUITE: the packages" \
 		"libxensocket-dev libxensocket1 openmpi-xs xensocket-dkms xensocket-dom0 xensocket-tools" \
 		"$(for file in "$deb"/*.deb; do basename "$file" | sed 's/_.*//'; done | grep -v -e -dbgsym | xargs)"
@@ -96,7 +103,7 @@ check "lintian objects to a bad package" grep -q '^E: bad: no-copyright-file' <<
 rm -rf "$bad" "$bad.deb"
 
 if git rev-parse --git-dir > /dev/null 2>&1; then
-	check "make dist" make -s dist
+	check "make dist" make dist
 	check_equal "the tarball has what the commit has" \
 		"$(git ls-tree -r --name-only HEAD | sort)" \
 		"$(tar -t -f "build/xensocket-$version.tar.gz" | grep -v '/$' | sed "s,^xensocket-$version/,," | sort)"

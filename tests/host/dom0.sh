@@ -252,12 +252,3 @@ ends "a restore that fails" 6 xs-restore file
 anew
 printf '#!/bin/sh\nexit 1\n' > stubs/xenstore-list
 ends "a restore, of which nobody can be told" 0 xs-restore file
-
-# A directory that is named from where make is called.
-stage=build/$(basename "$work")
-trap '[ -z "$guest" ] || kill "$guest"; rm -rf "$work" "${TOP:?}/$stage"' EXIT
-check "a relative DESTDIR" make -s -C "$TOP" install-dom0 "DESTDIR=$stage"
-check "is below that directory" [ -x "$TOP/$stage/usr/sbin/xs-migrate" ]
-check "and can be taken away" make -s -C "$TOP" uninstall-dom0 "DESTDIR=$stage"
-check_equal "wholly" "" "$(find "$TOP/$stage" ! -type d)"
-check "so can all else, also if it is not there" make -s -C "$TOP" uninstall "DESTDIR=$stage"
