@@ -36,6 +36,21 @@ static int xsock_release(struct socket *sock)
 	return 0;
 }
 
+/* Tells the peer, if it is for him, that a side has been shut down. The ring is locked. */
+static void xsock_tell_shutdown(struct xsock_ring *ring, int mode)
+{
+	u32 bits = 0;
+
+	if (ring->role == XSOCK_ROLE_TX && mode & SEND_SHUTDOWN)
+		bits = XSOCK_TX_FIN;
+	if (ring->role == XSOCK_ROLE_RX && mode & RCV_SHUTDOWN)
+		bits = XSOCK_RX_SHUT;
+	if (!bits || !ring->attached)
+		return;
+	xsock_publish_state(ring, bits);
+	xsock_event_send(ring);
+}
+
 /* A socket gets its ring: from now on other calls see it. The socket is locked. */
 static void xsock_set_ring(struct sock *sk, struct xsock_ring *ring, int state)
 {
@@ -48,7 +63,13 @@ static void xsock_set_ring(struct sock *sk, struct xsock_ring *ring, int state)
 	spin_unlock_irq(&ring->ev_lock);
 	/* Release: who sees the ring sees it complete; see xsock_ring_of(). */
 	smp_store_release(&xsock_sk(sk)->ring, ring);
-	xsock_wake_all(sk);
+	/* Before there was anybody to tell. */
+	if (READ_ONCE(sk->sk_shutdown)) {
+		mutex_lock(&ring->lock);
+		xsock_tell_shutdown(ring, READ_ONCE(sk->sk_shutdown));
+		mutex_unlock(&ring->lock);
+	}
+	xsock_wake_sleepers(sk);
 }
 
 static bool xsock_addr_ok(const struct sockaddr_xen *addr, int len, const struct sock *sk)
@@ -59,13 +80,11 @@ static bool xsock_addr_ok(const struct sockaddr_xen *addr, int len, const struct
 /* The size that was asked for. */
 static unsigned int xsock_size(struct sock *sk)
 {
-	if (xsock_sk(sk)->size)
-		return xsock_sk(sk)->size;
-	/* SO_SNDBUF has gone to the core, which has stored twice the value. */
+	/* SO_SNDBUF has gone to the core, which has stored twice the value, and came last. */
 	if (sk->sk_userlocks & SOCK_SNDBUF_LOCK)
 		return roundup_pow_of_two(clamp(sk->sk_sndbuf / 2, XSOCK_RING_MIN,
 						XSOCK_RING_MAX));
-	return XSOCK_RING_DEFAULT;
+	return xsock_sk(sk)->size ? : XSOCK_RING_DEFAULT;
 }
 
 static int xsock_bind(struct socket *sock, struct sockaddr_arg *uaddr, int len)
@@ -238,7 +257,7 @@ static __poll_t xsock_poll(struct file *file, struct socket *sock, poll_table *w
 static int xsock_set_rcvlowat(struct sock *sk, int value)
 {
 	WRITE_ONCE(sk->sk_rcvlowat, value ? : 1);
-	xsock_wake_all(sk);
+	xsock_wake_sleepers(sk);
 	return 0;
 }
 
@@ -246,7 +265,6 @@ static int xsock_shutdown(struct socket *sock, int how)
 {
 	struct sock *sk = sock->sk;
 	struct xsock_ring *ring;
-	u32 bits = 0;
 	int mode;
 
 	if (how < SHUT_RD || how > SHUT_RDWR)
@@ -260,22 +278,15 @@ static int xsock_shutdown(struct socket *sock, int how)
 		WRITE_ONCE(sk->sk_shutdown, sk->sk_shutdown | mode);
 		goto out;
 	}
-	if (ring->role == XSOCK_ROLE_TX && mode & SEND_SHUTDOWN)
-		bits = XSOCK_TX_FIN;
-	if (ring->role == XSOCK_ROLE_RX && mode & RCV_SHUTDOWN)
-		bits = XSOCK_RX_SHUT;
 	mutex_lock(&ring->lock);
 	spin_lock_irq(&ring->ev_lock);
 	WRITE_ONCE(sk->sk_shutdown, sk->sk_shutdown | mode);
 	spin_unlock_irq(&ring->ev_lock);
-	if (bits && ring->attached) {
-		xsock_publish_state(ring, bits);
-		xsock_event_send(ring);
-	}
+	xsock_tell_shutdown(ring, mode);
 	mutex_unlock(&ring->lock);
 out:
 	release_sock(sk);
-	xsock_wake_all(sk);
+	xsock_wake_sleepers(sk);
 	return 0;
 }
 
@@ -312,8 +323,10 @@ static int xsock_ioc_wake(struct sock *sk)
 		return err;
 	mutex_lock(&ring->lock);
 	if (ring->attached) {
-		xsock_event_send(ring);
-		err = 0;
+		if (xsock_connected(sk, ring)) {
+			xsock_event_send(ring);
+			err = 0;
+		}
 	} else if (ring->err) {
 		err = -ring->err;
 	}
@@ -365,6 +378,7 @@ static int xsock_set_size(struct sock *sk, sockptr_t optval, unsigned int optlen
 	} else {
 		xsock_sk(sk)->size = roundup_pow_of_two(size);
 		sk->sk_sndbuf = xsock_sk(sk)->size;
+		sk->sk_userlocks &= ~SOCK_SNDBUF_LOCK;
 	}
 	release_sock(sk);
 	return err;

@@ -14,17 +14,23 @@
  * for more than bytes, and who trusts a key (io_uring) would not look at the ring again,
  * which is what arms it for the next event.
  */
-static void xsock_wake(struct sock *sk, int how, int band)
+void xsock_wake_sleepers(struct sock *sk)
 {
 	struct socket_wq *wq;
 
 	rcu_read_lock();
-	/* SIGIO first: who sleeps says that he wants none until he is awake. */
-	sk_wake_async(sk, how, band);
 	wq = rcu_dereference(sk->sk_wq);
 	if (skwq_has_sleeper(wq))
 		wake_up_interruptible_all(&wq->wait);
 	rcu_read_unlock();
+}
+
+/* For what others than the process itself have done: SIGIO, too. */
+static void xsock_wake(struct sock *sk, int how, int band)
+{
+	/* First: who sleeps says that he wants none until he is awake. */
+	sk_wake_async(sk, how, band);
+	xsock_wake_sleepers(sk);
 }
 
 /* Tells of fresh bits of the peer's state, or else of its index. */

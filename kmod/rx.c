@@ -44,16 +44,20 @@ static size_t xsock_rx_copy(struct xsock_ring *ring, struct msghdr *msg, u64 fro
 	return done;
 }
 
-/* Nothing to read: is the stream over, or what shall be waited for? */
-static ssize_t xsock_rx_empty(struct sock *sk, struct xsock_ring *ring,
-			      struct xsock_want *want, int shutdown)
+/*
+ * Nothing to read: is the stream over, or what shall be waited for? @fin and @shutdown are of
+ * before the look that found nothing: the peer may have sent its last bytes, and ended the
+ * stream, after it.
+ */
+static ssize_t xsock_rx_empty(struct xsock_ring *ring, struct xsock_want *want, bool fin,
+			      int shutdown)
 {
 	u64 more, seen = xsock_used(&ring->idx);
 
 	if (want->copied >= want->target)
 		return -ENODATA;
 	/* Everything has come: what happened to the socket later does not matter. */
-	if (READ_ONCE(ring->peer_state) & XSOCK_TX_FIN)
+	if (fin)
 		return -ENODATA;
 	if (!ring->attached)
 		return ring->err ? -ring->err : -ENODATA;
@@ -84,11 +88,14 @@ static ssize_t xsock_rx_step(struct sock *sk, struct xsock_ring *ring, struct ms
 {
 	size_t skip = want->peek ? want->copied : 0, len;
 	int shutdown;
+	bool fin;
 
 	/* The end of the stream before the index: nothing can come in between. */
 	if (ring->attached)
 		xsock_peer_check(ring);
 	shutdown = READ_ONCE(sk->sk_shutdown);
+	/* Acquire: the handler may have seen it, and what was published before it is there. */
+	fin = smp_load_acquire(&ring->peer_state) & XSOCK_TX_FIN;
 	if (!xsock_own_look(ring) ||
 	    (ring->attached && !xsock_rx_look(&ring->idx, ring->tx)))
 		return -EPROTO;
@@ -97,7 +104,7 @@ static ssize_t xsock_rx_step(struct sock *sk, struct xsock_ring *ring, struct ms
 	skip = min_t(u64, skip, xsock_used(&ring->idx));
 	len = min_t(u64, want->len - want->copied, xsock_used(&ring->idx) - skip);
 	if (xsock_used(&ring->idx) == skip)
-		return xsock_rx_empty(sk, ring, want, shutdown);
+		return xsock_rx_empty(ring, want, fin, shutdown);
 	if (!len)
 		return -ENODATA;
 
@@ -187,7 +194,7 @@ int xsock_recvmsg(struct socket *sock, struct msghdr *msg, size_t len, int flags
 		return xsock_rx_wrong_end(sk, ring);
 
 	want.target = sock_rcvlowat(sk, flags & MSG_WAITALL, len);
-	xsock_sleep_begin(&sleeper, sock_rcvtimeo(sk, flags & MSG_DONTWAIT));
+	xsock_sleep_begin(&sleeper, msg, sock_rcvtimeo(sk, flags & MSG_DONTWAIT));
 	do {
 		n = xsock_rx_some(sk, ring, msg, &want);
 		if (!n)

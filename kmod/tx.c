@@ -111,7 +111,7 @@ int xsock_sendmsg(struct socket *sock, struct msghdr *msg, size_t len)
 	if (ring->role != XSOCK_ROLE_TX)
 		return -EOPNOTSUPP;
 
-	xsock_sleep_begin(&sleeper, sock_sndtimeo(sk, msg->msg_flags & MSG_DONTWAIT));
+	xsock_sleep_begin(&sleeper, msg, sock_sndtimeo(sk, msg->msg_flags & MSG_DONTWAIT));
 	while (sent < len) {
 		n = xsock_tx_some(sk, ring, msg);
 		if (!n)

@@ -4,12 +4,20 @@
 
 #include "xsock.h"
 
-/* @timeo: in jiffies, 0 if the call may not sleep. */
-void xsock_sleep_begin(struct xsock_sleeper *sleeper, long timeo)
+/*
+ * For a call with @msg. @timeo: in jiffies, 0 if it may not sleep. A call of splice()'s holds
+ * the lock of a pipe, for which others wait that cannot be frozen: it ends when the guest is to
+ * be suspended, and begins anew after that. What a user waits for in recv() or send() goes on
+ * where it was.
+ */
+void xsock_sleep_begin(struct xsock_sleeper *sleeper, const struct msghdr *msg, long timeo)
 {
 	init_wait(&sleeper->entry);
 	sleeper->entry.func = woken_wake_function;
 	sleeper->queued = false;
+	sleeper->mode = TASK_INTERRUPTIBLE;
+	if (user_backed_iter(&msg->msg_iter))
+		sleeper->mode |= TASK_FREEZABLE;
 	sleeper->timeo = timeo;
 }
 
@@ -37,8 +45,7 @@ int xsock_sleep(struct sock *sk, struct xsock_ring *ring, struct xsock_sleeper *
 	/* Who waits for bytes gets them; SIGIO would only interrupt him. */
 	if (ring->role == XSOCK_ROLE_RX)
 		sk_set_bit(SOCKWQ_ASYNC_WAITDATA, sk);
-	sleeper->timeo = wait_woken(&sleeper->entry, TASK_INTERRUPTIBLE | TASK_FREEZABLE,
-				    sleeper->timeo);
+	sleeper->timeo = wait_woken(&sleeper->entry, sleeper->mode, sleeper->timeo);
 	if (ring->role == XSOCK_ROLE_RX)
 		sk_clear_bit(SOCKWQ_ASYNC_WAITDATA, sk);
 	return 0;

@@ -216,15 +216,17 @@ void xsock_af_unregister(void);
  * struct xsock_sleeper - a call that may have to wait
  * @entry: in the wait queue of the socket, once it is @queued
  * @queued: from the first look that found nothing to the end of the call
+ * @mode: of the task while it sleeps
  * @timeo: jiffies left
  */
 struct xsock_sleeper {
 	struct wait_queue_entry	entry;
 	bool			queued;
+	unsigned int		mode;
 	long			timeo;
 };
 
-void xsock_sleep_begin(struct xsock_sleeper *sleeper, long timeo);
+void xsock_sleep_begin(struct xsock_sleeper *sleeper, const struct msghdr *msg, long timeo);
 int xsock_sleep(struct sock *sk, struct xsock_ring *ring, struct xsock_sleeper *sleeper);
 void xsock_sleep_end(struct sock *sk, struct xsock_sleeper *sleeper);
 
@@ -287,6 +289,7 @@ void xsock_event_unbind(struct xsock_ring *ring);
 bool xsock_event_alive(struct xsock_ring *ring);
 bool xsock_domain_alive(u16 domid);
 void xsock_wake_all(struct sock *sk);
+void xsock_wake_sleepers(struct sock *sk);
 
 /* Sends an event if the index has crossed the peer's wake_at. Under ring->lock. */
 static inline void xsock_event_maybe(struct xsock_ring *ring, bool crossed)

@@ -265,7 +265,7 @@ struct xsock_regions {
 /*
  * int: bytes in the ring. Set before bind(); rounded up to a power of two within
  * XSOCK_RING_MIN and _MAX. Equal to SO_SNDBUF, which on kernels without
- * SOCK_CUSTOM_SOCKOPT (6.1) is limited by net.core.wmem_max.
+ * SOCK_CUSTOM_SOCKOPT (6.1) is limited by net.core.wmem_max. The last one counts.
  */
 #define XSOCK_SO_RING		2
 
@@ -387,8 +387,9 @@ struct xsock_fetch {
 };
 
 /* Receiver: all bytes, or an error, and then it is undefined what is at @addr. ESTALE (no
- * such region, any more), EREMOTEIO (the peer's memory cannot be copied), or the reason of
- * a revocation; EINVAL, EFAULT, ENOMEM; EINTR (killed); EOPNOTSUPP (the peer has no regions).
+ * such region, any more), EREMOTEIO (the peer's memory cannot be copied, or not to there, as
+ * into a mapping of another ring), or the reason of a revocation; EINVAL, EFAULT, ENOMEM; EINTR
+ * (killed); EOPNOTSUPP (the peer has no regions).
  */
 #define XSOCK_IOC_GET		_IOW(XSOCK_IOC_MAGIC, 4, struct xsock_fetch)
 

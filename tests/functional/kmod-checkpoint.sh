@@ -1,5 +1,5 @@
 #!/bin/bash
-# Proves: xl save -c of either guest revokes its busy sockets on both sides and harms nothing.
+# Proves: xl save -c of either guest revokes its busy sockets on both sides and harms nothing, nor does anybody who waits keep it from being saved.
 # Lab: hosts=1 guests=2 type=all suite=trixie
 # Check: none
 # Limit: 400

@@ -335,6 +335,7 @@ static void b_timeouts(void)
 
 static void a_halfclose(void)
 {
+	struct sockaddr_xen addr = { .sxen_family = af, .sxen_domid = peer_domid };
 	uint8_t data[100];
 	int fd = xs_pair(0);
 
@@ -360,10 +361,28 @@ static void a_halfclose(void)
 	same(poll_bits(fd, POLLOUT | POLLIN | POLLRDHUP, 0), POLLOUT);
 	sync_ends();
 	check(!close(fd));
+
+	/* ... and has done so before there was anybody to tell. */
+	fd = xs_transmitter(0);
+	xs_offer(fd);
+	sync_ends();
+	fails(send(fd, data, 1, MSG_NOSIGNAL), EPIPE);
+	sync_ends();
+	check(!close(fd));
+
+	/* So has the writer. */
+	fd = xs_socket();
+	check(!shutdown(fd, SHUT_WR));
+	check(!bind(fd, (struct sockaddr *)&addr, sizeof(addr)));
+	fails(send(fd, data, 1, MSG_NOSIGNAL), EPIPE);
+	xs_offer(fd);
+	sync_ends();
+	check(!close(fd));
 }
 
 static void b_halfclose(void)
 {
+	struct sockaddr_xen addr;
 	uint8_t data[100];
 	int fd = xs_pair(0);
 
@@ -385,6 +404,54 @@ static void b_halfclose(void)
 	sync_ends();
 	sync_ends();
 	check(!close(fd));
+
+	fd = xs_socket();
+	check(!shutdown(fd, SHUT_RD));
+	ctl_read(&addr, sizeof(addr));
+	check(!connect(fd, (struct sockaddr *)&addr, sizeof(addr)));
+	sync_ends();
+	sync_ends();
+	check(!close(fd));
+
+	fd = xs_receiver();
+	same(poll_bits(fd, POLLIN | POLLRDHUP, 5000), POLLIN | POLLRDHUP);
+	same(recv(fd, data, 100, 0), 0);
+	sync_ends();
+	check(!close(fd));
+}
+
+/* Bytes and the end right behind them, while the reader looks again and again. */
+#define TAILS 20
+
+static void a_tails(void)
+{
+	for (int k = 0; k < TAILS; k++) {
+		int fd = xs_pair(0);
+
+		sync_ends();
+		usleep(k * 250);
+		same(send(fd, "tail", 4, 0), 4);
+		check(!(k % 2 ? shutdown(fd, SHUT_WR) : close(fd)));
+		sync_ends();
+		if (k % 2)
+			check(!close(fd));
+	}
+}
+
+static void b_tails(void)
+{
+	for (int k = 0; k < TAILS; k++) {
+		int fd = xs_pair(0), got = 0, n;
+		char data[8];
+
+		sync_ends();
+		while ((n = recv(fd, data, sizeof(data), MSG_DONTWAIT)) > 0 || (n < 0 && errno == EAGAIN))
+			got += n > 0 ? n : 0;
+		same(n, 0);
+		same(got, 4);
+		sync_ends();
+		check(!close(fd));
+	}
 }
 
 static volatile sig_atomic_t pipes;
@@ -486,7 +553,7 @@ static void a_addresses(void)
 	struct sockaddr_xen addr = { .sxen_family = af, .sxen_domid = peer_domid }, name;
 	socklen_t len = sizeof(name);
 	char byte = 0;
-	int fd = xs_socket(), size = 8192;
+	int fd = xs_socket(), size = 8192, large = 65536;
 
 	/* Neither bound nor connected. */
 	fails(send(fd, &byte, 1, MSG_NOSIGNAL), ENOTCONN);
@@ -501,8 +568,12 @@ static void a_addresses(void)
 	addr.sxen_domid = 30000;
 	fails(bind(fd, (struct sockaddr *)&addr, sizeof(addr)), EHOSTUNREACH);
 	addr.sxen_domid = peer_domid;
+	/* Of several sizes the last one counts. */
+	check(!setsockopt(fd, SOL_XEN, XSOCK_SO_RING, &large, sizeof(large)));
 	check(!setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size)));
+	fails(ioctl(fd, XSOCK_IOC_WAKE), ENOTCONN);
 	check(!bind(fd, (struct sockaddr *)&addr, sizeof(addr)));
+	fails(ioctl(fd, XSOCK_IOC_WAKE), ENOTCONN);
 	fails(bind(fd, (struct sockaddr *)&addr, sizeof(addr)), EINVAL);
 	fails(getpeername(fd, (struct sockaddr *)&name, &len), ENOTCONN);
 	same(xs_info(fd).size, 8192);
@@ -515,11 +586,17 @@ static void a_addresses(void)
 	sync_ends();	/* all wrong ones refused, the right one accepted */
 	check(!getpeername(fd, (struct sockaddr *)&name, &len));
 	same(name.sxen_domid, peer_domid);
+	check(!ioctl(fd, XSOCK_IOC_WAKE));
 	check(!close(fd));
 	sync_ends();	/* stale now */
 
 	/* A stale offer that was never taken. */
-	fd = xs_transmitter(0);
+	fd = xs_socket();
+	check(!setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size)));
+	check(!setsockopt(fd, SOL_XEN, XSOCK_SO_RING, &large, sizeof(large)));
+	addr = (struct sockaddr_xen){ .sxen_family = af, .sxen_domid = peer_domid };
+	check(!bind(fd, (struct sockaddr *)&addr, sizeof(addr)));
+	same(xs_info(fd).size, large);
 	addr = xs_name(fd);
 	check(!close(fd));
 	ctl_write(&addr, sizeof(addr));
@@ -1289,6 +1366,29 @@ static void busy_idle(int fd)
 	busy_result("idle", fd, 0, last);
 }
 
+/*
+ * splice() waits for bytes with the lock of a pipe, and somebody else for that: neither keeps the guest
+ * from being suspended.
+ */
+static void busy_spliced(int fd)
+{
+	double last = now();
+	char byte;
+	int p[2];
+
+	check(!pipe(p));
+	if (!fork()) {
+		alarm(patience(580));
+		close(p[1]);
+		usleep(500000);
+		exit(read(p[0], &byte, 1) != 0);
+	}
+	fails(splice(fd, NULL, p[1], NULL, 1000, 0), expected());
+	close(p[1]);
+	close(p[0]);
+	busy_result("spliced", fd, 0, last);
+}
+
 static void busy_child(void (*run)(int), int fd)
 {
 	if (!fork()) {
@@ -1316,7 +1416,7 @@ static void busy(void)
 	busy_child(busy_idle, tx[2]);
 	busy_child(can_map_rx() ? busy_mapped_in : busy_in, rx[0]);
 	busy_child(busy_in, rx[1]);
-	busy_child(busy_idle, rx[2]);
+	busy_child(busy_spliced, rx[2]);
 	printf("# %c busy: begun\n", side);
 	for (k = 0; k < 6; k++) {
 		check(wait(&status) > 0);
@@ -1333,6 +1433,7 @@ const struct test_case cases[] = {
 	{ .name = "peek", .says = "MSG_PEEK, MSG_WAITALL, MSG_DONTWAIT, SO_RCVLOWAT", .a = a_peek, .b = b_peek },
 	{ .name = "timeouts", .says = "SO_RCVTIMEO, SO_SNDTIMEO, signals", .a = a_timeouts, .b = b_timeouts },
 	{ .name = "halfclose", .says = "shutdown of either end", .a = a_halfclose, .b = b_halfclose },
+	{ .name = "tails", .says = "the end comes behind the last byte", .a = a_tails, .b = b_tails },
 	{ .name = "closed", .says = "close, ECONNRESET, EPIPE, SIGPIPE, data after the close", .a = a_closed, .b = b_closed },
 	{ .name = "addresses", .says = "offers good, wrong, stale, taken", .a = a_addresses, .b = b_addresses },
 	{ .name = "epoll", .says = "edges, one shot, room, connection", .a = a_epoll, .b = b_epoll },

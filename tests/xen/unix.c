@@ -664,6 +664,20 @@ static const struct step asyncio_tx[] = {
 	END
 };
 
+/* Not for what the process does itself. */
+static const struct step asyncio_own[] = {
+	rx(ASYNCIO),
+	tx(ASYNCIO),
+	rx(OPTION, SO_RCVLOWAT, 2),
+	rx(SIGNALLED),
+	tx(SHUT, SHUT_WR),
+	tx(SIGNALLED),
+	rx(SIGNALLED),
+	rx(SHUT, SHUT_RD),
+	rx(SIGNALLED),
+	END
+};
+
 static const struct step faults[] = {
 	tx(BAD_SEND),
 	tx(SEND, 10),
@@ -762,6 +776,7 @@ const struct test_case unix_cases[] = {
 	{ .name = "u-multishot", .says = "... multishot", .steps = multishot },
 	{ .name = "u-sigio", .says = "O_ASYNC: receiver", .steps = asyncio },
 	{ .name = "u-sigio-tx", .says = "... transmitter", .steps = asyncio_tx },
+	{ .name = "u-sigio-own", .says = "... what is one's own doing", .steps = asyncio_own },
 	{ .name = "u-faults", .says = "EFAULT", .steps = faults },
 	{ .name = "u-directions", .says = "the other way", .steps = directions },
 	{ .name = "u-oddities", .says = "what AF_XEN does not do", .steps = oddities },
