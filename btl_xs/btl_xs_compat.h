@@ -23,6 +23,12 @@
 
 typedef opal_atomic_int32_t mca_btl_xs_atomic_t;
 
+/* Has it to be packed? Also what is in the memory of a device, which 4.1's own function asks for, too. */
+static inline bool mca_btl_xs_compat_needs_buffers(const opal_convertor_t *convertor)
+{
+    return opal_convertor_need_buffers(convertor) || opal_convertor_on_device(convertor);
+}
+
 /* Names the parameters of a receive callback, of which only the segments are used. */
 #    define MCA_BTL_XS_RECEIVE_CALLBACK(name, received) \
         void name(struct mca_btl_base_module_t *btl, const mca_btl_base_receive_descriptor_t *received)
@@ -93,6 +99,11 @@ static inline bool mca_btl_xs_compat_tcp_frees(void)
 #    define MCA_BTL_XS_MODEX_SCOPE OPAL_PMIX_GLOBAL
 
 typedef volatile int32_t mca_btl_xs_atomic_t;
+
+static inline bool mca_btl_xs_compat_needs_buffers(const opal_convertor_t *convertor)
+{
+    return opal_convertor_need_buffers(convertor);
+}
 
 #    define MCA_BTL_XS_RECEIVE_CALLBACK(name, received)                    \
         void name(struct mca_btl_base_module_t *btl, mca_btl_base_tag_t tag, \

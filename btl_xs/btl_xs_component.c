@@ -331,6 +331,8 @@ static mca_btl_base_module_t **mca_btl_xs_component_init(int *num_btls,
         mca_btl_xs.super.btl_rndv_eager_limit = mca_btl_xs.super.btl_eager_limit;
     }
     mca_btl_xs.super.btl_flags |= mca_btl_xs_tcp_flags();
+    /* Would have small messages prepared, of which no part may be left to a second fragment. */
+    mca_btl_xs.super.btl_flags &= ~MCA_BTL_FLAGS_SEND_INPLACE;
     btls = malloc(sizeof(*btls));
     if (NULL == btls || OPAL_SUCCESS != mca_btl_xs_frag_init()
         || OPAL_SUCCESS != opal_hash_table_init(&mca_btl_xs_component.by_name, 64)

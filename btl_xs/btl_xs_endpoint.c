@@ -277,8 +277,11 @@ static void mca_btl_xs_endpoint_leave(mca_btl_xs_endpoint_t *endpoint)
         mca_btl_xs_endpoint_progress();
         passed = mca_btl_xs_host_passed() - begin;
     }
+    mca_btl_xs_send_flush_told(endpoint);
     mca_btl_xs_tcp_tell(endpoint, MCA_BTL_XS_BYE, NULL, 0);
+    OPAL_THREAD_LOCK(&endpoint->lock);
     endpoint->quiet = true;
+    OPAL_THREAD_UNLOCK(&endpoint->lock);
     while (!endpoint->released && !mca_btl_xs_endpoint_cut_off(endpoint) && passed < patience) {
         mca_btl_xs_endpoint_progress();
         passed = mca_btl_xs_host_passed() - begin;

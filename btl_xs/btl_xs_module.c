@@ -107,7 +107,7 @@ mca_btl_xs_prepare_src(mca_btl_base_module_t *btl, mca_btl_xs_endpoint_t *endpoi
     } else if (reserve + length > btl->btl_max_send_size) {
         length = btl->btl_max_send_size - reserve;
     }
-    in_place = !opal_convertor_need_buffers(convertor)
+    in_place = !mca_btl_xs_compat_needs_buffers(convertor)
                && reserve + length > MCA_BTL_XS_SMALL;
     frag = mca_btl_xs_frag_alloc(in_place ? reserve : reserve + length, flags);
     if (OPAL_UNLIKELY(NULL == frag)) {
@@ -153,7 +153,7 @@ static int mca_btl_xs_sendi(mca_btl_base_module_t *btl, mca_btl_xs_endpoint_t *e
         return OPAL_ERR_OUT_OF_RESOURCE;
     }
     memcpy(at, header, header_size);
-    if (0 != payload_size && OPAL_LIKELY(!opal_convertor_need_buffers(convertor))) {
+    if (0 != payload_size && OPAL_LIKELY(!mca_btl_xs_compat_needs_buffers(convertor))) {
         void *from;
 
         opal_convertor_get_current_pointer(convertor, &from);

@@ -374,17 +374,25 @@ static mca_btl_xs_frag_t *mca_btl_xs_send_next_told(mca_btl_xs_endpoint_t *endpo
     return frag;
 }
 
+void mca_btl_xs_send_flush_told(mca_btl_xs_endpoint_t *endpoint)
+{
+    mca_btl_xs_frag_t *frag;
+
+    while (NULL != (frag = mca_btl_xs_send_next_told(endpoint))) {
+        if (!endpoint->quiet) {
+            (void) mca_btl_xs_tcp_send(endpoint, frag);
+        }
+        mca_btl_xs_frag_release(frag);
+    }
+}
+
 static void mca_btl_xs_send_event(int fd, short flags, void *context)
 {
     mca_btl_xs_endpoint_t *endpoint = context;
     const bool here = mca_btl_xs_tcp_here;
-    mca_btl_xs_frag_t *frag;
 
     mca_btl_xs_tcp_here = true;
-    while (NULL != (frag = mca_btl_xs_send_next_told(endpoint))) {
-        (void) mca_btl_xs_tcp_send(endpoint, frag);
-        mca_btl_xs_frag_release(frag);
-    }
+    mca_btl_xs_send_flush_told(endpoint);
     mca_btl_xs_send_pending(endpoint);
     mca_btl_xs_tcp_here = here;
 }

@@ -27,6 +27,9 @@ bool mca_btl_xs_send_waits_for_tcp(mca_btl_xs_endpoint_t *endpoint);
 /* A frame without number, which becomes libevent's (mca_btl_xs_tcp_elsewhere()). */
 void mca_btl_xs_send_told(mca_btl_xs_endpoint_t *endpoint, mca_btl_xs_frag_t *frag);
 
+/* Gives tcp what has been told so far, but to a peer that is to hear nothing any more. */
+void mca_btl_xs_send_flush_told(mca_btl_xs_endpoint_t *endpoint);
+
 /* With an endpoint, and before it is freed. */
 void mca_btl_xs_send_init(mca_btl_xs_endpoint_t *endpoint);
 void mca_btl_xs_send_fini(mca_btl_xs_endpoint_t *endpoint);

@@ -316,7 +316,8 @@ int mca_btl_xs_tcp_init(bool enable_progress_threads, bool enable_mpi_threads)
         return OPAL_ERR_NOT_AVAILABLE;
     }
     /* Sockets of a thread of its own are not ours to be seen. */
-    if (0 != mca_btl_xs_component.failover && 0 == mca_btl_xs_tcp_flags()
+    if (0 != mca_btl_xs_component.failover
+        && !(mca_btl_xs_tcp_flags() & MCA_BTL_FLAGS_BTL_PROGRESS_THREAD_ENABLED)
         && (!enable_mpi_threads || mca_btl_xs_compat_mends_with_threads())) {
         if (OPAL_SUCCESS == mca_btl_xs_watch_open()) {
             mca_btl_xs_accept_open(mca_btl_xs_failover_doubt);
@@ -360,7 +361,8 @@ uint32_t mca_btl_xs_tcp_flags(void)
     uint32_t flags = 0;
 
     for (int i = 0; i < tcp.count; i++) {
-        flags |= tcp.modules[i]->btl_flags & MCA_BTL_FLAGS_BTL_PROGRESS_THREAD_ENABLED;
+        flags |= tcp.modules[i]->btl_flags
+                 & (MCA_BTL_FLAGS_BTL_PROGRESS_THREAD_ENABLED | MCA_BTL_FLAGS_SINGLE_ADD_PROCS);
     }
     return flags;
 }
@@ -658,7 +660,7 @@ static int mca_btl_xs_tcp_give(mca_btl_xs_link_t *link, mca_btl_xs_frag_t *frag)
     mca_btl_xs_endpoint_t *endpoint = link->peer;
     mca_btl_base_tag_t tag = MCA_BTL_XS_TCP_TAG;
     mca_btl_base_descriptor_t *des;
-    bool first, called, landed;
+    bool first, called;
     int rc;
 
     des = link->module->btl_alloc(link->module, link->endpoint, MCA_BTL_NO_ORDER, 0,
@@ -702,29 +704,21 @@ static int mca_btl_xs_tcp_give(mca_btl_xs_link_t *link, mca_btl_xs_frag_t *frag)
         }
         return OPAL_SUCCESS;
     }
-    /* If tcp has not called back it may have kept it, and does not say so. */
+    /*
+     * If tcp has not called back it may have kept it, and does not say so: so it stays tcp's until its
+     * endpoint is no more.
+     */
     OPAL_THREAD_LOCK(&endpoint->lock);
     called = des != frag->des;
     if (OPAL_ERROR == rc && !called && endpoint->tcp_known) {
         mca_btl_xs_tcp_occupy();
-    }
-    landed = !called && !endpoint->tcp_known;
-    if (landed) {
-        mca_btl_xs_tcp_land(frag);
     }
     OPAL_THREAD_UNLOCK(&endpoint->lock);
     if (called && -1 == link->fd) {
         /* It has closed the socket that it had just made: mca_btl_xs_tcp_forget(). */
         opal_progress_event_users_increment();
     }
-    if (mca_btl_xs_failover_broken(endpoint)) {
-        return OPAL_ERR_UNREACH;
-    }
-    if (landed) {
-        link->module->btl_free(link->module, des);
-        mca_btl_xs_frag_release(frag);
-    }
-    return rc;
+    return mca_btl_xs_failover_broken(endpoint) ? OPAL_ERR_UNREACH : rc;
 }
 
 /* Not without a place in tcp_users. */
