@@ -109,4 +109,7 @@ done 4< <(block "$TOP/Documentation/packages.md" 'apt-get install ./xensocket-do
 check "dom0: the host has an identity" grep -qxE '[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}' <<< "$(lab ssh h1 xs-hostid)"
 check "dom0: the hotplug script is there" lab ssh h1 test -x /etc/xen/scripts/vif-xensocket
 lab ssh h1 "mv /tmp/xl.conf /etc/xen/xl.conf"
+lab push "$TOP/Makefile" "$TOP/xen-scripts" "$TOP/kmod" h1:/tmp/xensocket || fail "cannot copy to h1"
+check "dom0: make uninstall-dom0 leaves the package alone" \
+	lab ssh h1 'cd /tmp/xensocket && make uninstall-dom0 && dpkg --verify xensocket-dom0 && [ -z "$(dpkg --verify xensocket-dom0)" ]'
 check "dom0: purged it leaves nothing" lab ssh h1 "apt-get purge xensocket-dom0 && $state > /tmp/after && diff /tmp/before /tmp/after"

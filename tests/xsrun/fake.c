@@ -7,8 +7,10 @@
  *	FAKE_CUT=N		the first sending xensocket is cut off after N bytes, as by a migration, or
  *				when they are to end before
  *	FAKE_LOSE=N		... and loses its last N bytes
+ *	FAKE_THREAD=N		the N-th thread cannot be had
  */
 #include <errno.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -177,6 +179,19 @@ ssize_t __wrap_recv(int fd, void *bytes, size_t len, int flags)
 	fakes[fd].cut = true;
 	errno = ENETRESET;
 	return -1;
+}
+
+int __real_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*function)(void *),
+			  void *argument);
+
+int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*function)(void *),
+			  void *argument)
+{
+	static atomic_int number;
+
+	if (getenv("FAKE_THREAD") && ++number == atoi(getenv("FAKE_THREAD")))
+		return EAGAIN;
+	return __real_pthread_create(thread, attributes, function, argument);
 }
 
 int __wrap_close(int fd)

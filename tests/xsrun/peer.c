@@ -7,8 +7,14 @@
  *	peer deny ADDRESS PORT 0		listens, and does not when it says "ready"; waits for the
  *						end of its standard input
  *	peer call ADDRESS PORT BYTES [now]	calls it; now: without waiting. Checks the echo.
- *						PEER_BOUND, PEER_EPOLL: see below
+ *						PEER_BOUND, PEER_EPOLL, PEER_CLEARENV: see below
  *	peer other ADDRESS PORT 0		calls it with a socket of the other family: an error
+ *	peer closed ADDRESS PORT 0		calls it; meanwhile another thread puts a file in the socket's
+ *						place, which has to stay there
+ *	peer cancelled ADDRESS PORT 0		calls it in a thread that is cancelled meanwhile: nothing stays
+ *						open
+ *	peer ports ADDRESS PORT N		listens on N ports, and no more, then on PORT until the end
+ *						of its standard input
  *	peer pour ADDRESS PORT BYTES		calls it; sends so many bytes, each when there may be an
  *						echo of the one before, which it does not want to read
  */
@@ -17,13 +23,17 @@
 #include <fcntl.h>
 #include <netdb.h>
 #include <netinet/tcp.h>
+#include <dirent.h>
 #include <poll.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static void check(int good, const char *what)
@@ -32,6 +42,24 @@ static void check(int good, const char *what)
 		printf("peer: %s: %s\n", what, strerror(errno));
 		exit(1);
 	}
+}
+
+/* Options of which some are longer than a number, or empty, or not there. */
+static void has_options(int fd)
+{
+	char bytes[64];
+	socklen_t len = sizeof(bytes);
+	int number = 0;
+
+	check(!getsockopt(fd, IPPROTO_IP, IP_OPTIONS, bytes, &len) && !len, "IP_OPTIONS");
+	len = sizeof(number);
+	check(!getsockopt(fd, IPPROTO_IP, IP_TTL, &number, &len) && number > 0, "IP_TTL");
+	check(!getsockopt(fd, IPPROTO_IP, IP_TOS, &number, &len) && !number, "IP_TOS");
+	check(!getsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &number, &len) && number, "TCP_NODELAY");
+	check(!getsockopt(fd, IPPROTO_TCP, TCP_MAXSEG, &number, &len) && number > 500, "TCP_MAXSEG");
+	check(!getsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &number, &len) && number > 1, "TCP_KEEPINTVL");
+	check(getsockopt(fd, IPPROTO_TCP, 9999, &number, &len) && errno == ENOPROTOOPT, "no option");
+	check(setsockopt(fd, IPPROTO_TCP, 9999, &number, len) && errno == ENOPROTOOPT, "no option to set");
 }
 
 /* Who it is connected to, what it says it is. */
@@ -57,6 +85,8 @@ static void looks_like_tcp(int fd, const struct addrinfo *wanted)
 	len = sizeof(on);
 	check(!getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &on, &len) && on == wanted->ai_family, "SO_DOMAIN");
 	check(!getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &on, &len) && on == IPPROTO_TCP, "SO_PROTOCOL");
+	if (wanted->ai_family == AF_INET)
+		has_options(fd);
 }
 
 static void keeps_flags(int fd, int nonblocking)
@@ -91,6 +121,9 @@ static int serve(struct addrinfo *to, int delay)
 	check(!bind(s, to->ai_addr, to->ai_addrlen) && !listen(s, 5), "listen");
 	puts("ready");
 	fflush(stdout);
+	/* PEER_CLEARENV: as some make themselves another environment. */
+	if (getenv("PEER_CLEARENV"))
+		clearenv();
 	sleep((unsigned int)delay);
 	limit_files();
 	fd = accept4(s, NULL, NULL, SOCK_NONBLOCK);
@@ -157,7 +190,9 @@ static int call(struct addrinfo *to, long bytes, int now)
 	ssize_t n;
 
 	bind_early(fd);
+	check(!fcntl(fd, F_SETOWN, getpid()) && !fcntl(fd, F_SETSIG, SIGUSR2), "F_SETOWN");
 	check(!connect(fd, to->ai_addr, to->ai_addrlen) || errno == EINPROGRESS, "connect");
+	check(fcntl(fd, F_GETOWN) == getpid() && fcntl(fd, F_GETSIG) == SIGUSR2, "F_GETOWN");
 	check(poll(&pfd, 1, 10000) == 1 && pfd.revents == POLLOUT, "poll");
 	/* The "hello". */
 	if (epfd >= 0)
@@ -218,6 +253,82 @@ static int other(struct addrinfo *to)
 	return 0;
 }
 
+static int ports(struct addrinfo *to, int number)
+{
+	struct sockaddr_in any = { .sin_family = AF_INET };
+	int s;
+
+	while (number--) {
+		s = socket(AF_INET, SOCK_STREAM, 0);
+		check(!bind(s, (struct sockaddr *)&any, sizeof(any)) && !listen(s, 5), "listen");
+		close(s);
+	}
+	s = socket(to->ai_family, SOCK_STREAM, 0);
+	check(!bind(s, to->ai_addr, to->ai_addrlen) && !listen(s, 5), "listen");
+	puts("ready");
+	fflush(stdout);
+	return read(STDIN_FILENO, &any, 1) != 0;
+}
+
+/* In a thread of its own: a call of a peer whose helper takes its time. */
+static struct {
+	struct addrinfo *to;
+	int fd;
+	int result;
+	int error;
+} late;
+
+static void *call_late(void *argument)
+{
+	(void)argument;
+	late.result = connect(late.fd, late.to->ai_addr, late.to->ai_addrlen);
+	late.error = errno;
+	pthread_testcancel();
+	return NULL;
+}
+
+static int open_files(void)
+{
+	DIR *dir = opendir("/proc/self/fd");
+	int number = 0;
+
+	while (readdir(dir))
+		number++;
+	closedir(dir);
+	return number;
+}
+
+static int meanwhile(struct addrinfo *to, int cancel)
+{
+	int null = open("/dev/null", O_RDWR), before;
+	pthread_t thread;
+	struct stat st;
+	void *ended;
+
+	late.to = to;
+	late.fd = socket(to->ai_family, SOCK_STREAM, 0);
+	before = open_files();
+	check(!pthread_create(&thread, NULL, call_late, NULL), "thread");
+	puts("calls");
+	fflush(stdout);
+	usleep(500000);
+	if (cancel)
+		pthread_cancel(thread);
+	else
+		check(dup2(null, late.fd) == late.fd, "dup2");
+	puts("meanwhile");
+	fflush(stdout);
+	pthread_join(thread, &ended);
+	if (cancel) {
+		check(ended == PTHREAD_CANCELED, "it was not cancelled");
+	} else {
+		check(!late.result || late.error == EBADF, "connect");
+		check(!fstat(late.fd, &st) && S_ISCHR(st.st_mode), "it is another file");
+	}
+	check(open_files() == before, "files are open");
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICHOST }, *to;
@@ -232,5 +343,9 @@ int main(int argc, char **argv)
 		return pour(to, atol(argv[4]));
 	if (!strcmp(argv[1], "other"))
 		return other(to);
+	if (!strcmp(argv[1], "ports"))
+		return ports(to, atoi(argv[4]));
+	if (!strcmp(argv[1], "closed") || !strcmp(argv[1], "cancelled"))
+		return meanwhile(to, !strcmp(argv[1], "cancelled"));
 	return call(to, atol(argv[4]), argc > 5);
 }

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/tcp.h>
+#include <pthread.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,6 +30,9 @@ static struct {
 		*setsockopt;
 } at;
 
+/* The helper's address, as it was at the beginning: a program may make itself another environment. */
+static char at_first[sizeof(((struct sockaddr_un *)0)->sun_path) - 1];
+
 /*
  * Asked for once: dlsym() takes a lock, which a child of a program with threads may find taken
  * for ever, and loses what dlerror() would have said.
@@ -47,6 +51,10 @@ static void *real(void **place, const char *name)
 /* Other libraries' constructors may have come before. */
 static void __attribute__((constructor)) find(void)
 {
+	const char *name = getenv(RUN_ENV);
+
+	if (name && strlen(name) < sizeof(at_first))
+		strcpy(at_first, name);
 	real(&at.accept, "accept");
 	real(&at.accept4, "accept4");
 	real(&at.connect, "connect");
@@ -101,7 +109,6 @@ static bool is_ours(int s)
 	return !REAL(getsockopt)(s, SOL_SOCKET, SO_PEERCRED, &user, &len) && user.uid == geteuid();
 }
 
-/* Asks the helper about a socket. Returns the one to use instead, or -1. */
 static int ask(enum run_kind kind, int fd, const struct sockaddr_in6 *peer)
 {
 	struct run_request request = { .kind = kind };
@@ -122,7 +129,9 @@ static int ask(enum run_kind kind, int fd, const struct sockaddr_in6 *peer)
 	int s, place = -1, moved = -1;
 	ssize_t n;
 
-	if (!helper || strlen(helper) >= sizeof(address.sun_path) - 1)
+	if (!helper)
+		helper = at_first;
+	if (!*helper || strlen(helper) >= sizeof(address.sun_path) - 1)
 		return -1;
 	strcpy(address.sun_path + 1, helper);
 	s = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
@@ -169,7 +178,8 @@ out:
 /* What a program has asked of its socket, and keeps. */
 static void inherit(int to, int from)
 {
-	static const int names[] = { SO_RCVTIMEO, SO_SNDTIMEO };
+	static const int names[] = { SO_RCVTIMEO, SO_SNDTIMEO, SO_RCVLOWAT };
+	struct f_owner_ex owner;
 	struct timeval value;
 	socklen_t len;
 
@@ -178,21 +188,48 @@ static void inherit(int to, int from)
 		if (!REAL(getsockopt)(from, SOL_SOCKET, names[i], &value, &len))
 			REAL(setsockopt)(to, SOL_SOCKET, names[i], &value, len);
 	}
+	/* Who is to be told of what is there, before it may be. */
+	if (!fcntl(from, F_GETOWN_EX, &owner) && owner.pid) {
+		fcntl(to, F_SETOWN_EX, &owner);
+		fcntl(to, F_SETSIG, fcntl(from, F_GETSIG));
+	}
 	fcntl(to, F_SETFL, fcntl(from, F_GETFL));
 }
 
-/* Puts @moved in the place of @fd, if there is one. */
-static bool replace(int fd, int moved)
+/* Tells sockets apart; 0: it is none. */
+static uint64_t cookie(int fd)
 {
-	int flags = fcntl(fd, F_GETFD);
-	bool done;
+	uint64_t value = 0;
+	socklen_t len = sizeof(value);
 
-	if (moved < 0)
-		return false;
-	inherit(moved, fd);
-	done = dup3(moved, fd, flags & FD_CLOEXEC ? O_CLOEXEC : 0) == fd;
-	close(moved);
-	return done;
+	return REAL(getsockopt)(fd, SOL_SOCKET, SO_COOKIE, &value, &len) ? 0 : value;
+}
+
+enum moved { MOVED, STAYS, CLOSED };
+
+/*
+ * Asks the helper about a socket, and puts the one that it may get in its place. Another thread may have
+ * closed it meanwhile, and opened something else there, which is not ours. A thread that is cancelled
+ * meanwhile ends at its next opportunity: what is open here nobody else would close.
+ */
+static enum moved move(enum run_kind kind, int fd, const struct sockaddr_in6 *peer)
+{
+	uint64_t before = cookie(fd);
+	int state, moved, flags;
+	enum moved result;
+
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
+	moved = ask(kind, fd, peer);
+	result = cookie(fd) != before ? CLOSED : moved >= 0 ? MOVED : STAYS;
+	if (result == MOVED) {
+		inherit(moved, fd);
+		flags = fcntl(fd, F_GETFD);
+		dup3(moved, fd, flags & FD_CLOEXEC ? O_CLOEXEC : 0);
+	}
+	if (moved >= 0)
+		close(moved);
+	pthread_setcancelstate(state, NULL);
+	return result;
 }
 
 PUBLIC int listen(int fd, int backlog)
@@ -201,7 +238,7 @@ PUBLIC int listen(int fd, int backlog)
 	int saved = errno;
 
 	if (!result && is_tcp(fd))
-		ask(RUN_LISTEN, fd, NULL);
+		move(RUN_LISTEN, fd, NULL);
 	errno = saved;
 	return result;
 }
@@ -249,11 +286,17 @@ PUBLIC int connect(int fd, const struct sockaddr *address, socklen_t len)
 		}
 		/* It might be asked again, while it is under way. Another family is the kernel's error. */
 		if (is_tcp(fd) && address->sa_family == option(fd, SOL_SOCKET, SO_DOMAIN) &&
-		    tcp_state(fd) == TCP_CLOSE && !stays(fd) &&
-		    replace(fd, ask(RUN_CONNECT, fd, &peer))) {
-			errno = saved;
-			return 0;
-		}
+		    tcp_state(fd) == TCP_CLOSE && !stays(fd))
+			switch (move(RUN_CONNECT, fd, &peer)) {
+			case MOVED:
+				errno = saved;
+				return 0;
+			case CLOSED:
+				errno = EBADF;
+				return -1;
+			case STAYS:
+				break;
+			}
 	}
 	errno = saved;
 	return REAL(connect)(fd, address, len);
@@ -264,7 +307,7 @@ static int accepted(int fd)
 	int saved = errno;
 
 	if (fd >= 0 && is_tcp(fd))
-		replace(fd, ask(RUN_ACCEPT, fd, NULL));
+		move(RUN_ACCEPT, fd, NULL);
 	errno = saved;
 	return fd;
 }
@@ -316,12 +359,33 @@ static bool of_tcp(int level)
 	return level == IPPROTO_TCP || level == IPPROTO_IP || level == IPPROTO_IPV6;
 }
 
+/*
+ * What is not answered here a new socket of the program's family is asked: there are many options, and
+ * each has its length and its default, or is unknown to this kernel.
+ */
+static int new_socket(const struct run_name *moved)
+{
+	return socket(moved->family, SOCK_STREAM | SOCK_CLOEXEC, IPPROTO_TCP);
+}
+
+static int close_keeping(int fd, int result)
+{
+	int saved = errno;
+
+	close(fd);
+	errno = saved;
+	return result;
+}
+
 PUBLIC int setsockopt(int fd, int level, int name, const void *value, socklen_t len)
 {
 	struct run_name moved;
 
-	if (of_tcp(level) && is_moved(fd, &moved))
-		return 0;
+	/* Accepted, if it is one, and without effect. */
+	if (of_tcp(level) && is_moved(fd, &moved)) {
+		fd = new_socket(&moved);
+		return fd < 0 ? 0 : close_keeping(fd, REAL(setsockopt)(fd, level, name, value, len));
+	}
 	/* The client sends nothing before the server has accepted. */
 	if (level == IPPROTO_TCP && name == TCP_DEFER_ACCEPT && is_tcp(fd))
 		return 0;
@@ -342,12 +406,15 @@ PUBLIC int getsockopt(int fd, int level, int name, void *value, socklen_t *len)
 		answer(value, len, &info, *len < sizeof(info) ? *len : (socklen_t)sizeof(info));
 	} else if (level == IPPROTO_TCP && name == TCP_CONGESTION) {
 		answer(value, len, algorithm, *len < sizeof(algorithm) ? *len : (socklen_t)sizeof(algorithm));
-	} else {
-		number = level == SOL_SOCKET && name == SO_DOMAIN ? moved.family :
-			level == SOL_SOCKET ? IPPROTO_TCP :
-			level == IPPROTO_TCP && name == TCP_MAXSEG ? 32768 :
-			level == IPPROTO_TCP && name == TCP_NODELAY ? 1 : 0;
+	} else if (level == SOL_SOCKET) {
+		number = name == SO_DOMAIN ? moved.family : IPPROTO_TCP;
 		answer(value, len, &number, sizeof(number));
+	} else if (level == IPPROTO_TCP && (name == TCP_MAXSEG || name == TCP_NODELAY)) {
+		number = name == TCP_MAXSEG ? (int)info.tcpi_snd_mss : 1;
+		answer(value, len, &number, sizeof(number));
+	} else {
+		fd = new_socket(&moved);
+		return fd < 0 ? -1 : close_keeping(fd, REAL(getsockopt)(fd, level, name, value, len));
 	}
 	return 0;
 }

@@ -9,11 +9,13 @@
  * sends keeps as much as the ring could have: once cut off he says on TCP, in 8 bytes, the number
  * of the first byte that follows, and begins with all that he has kept. The other end has read
  * everything that had been published when it was cut off, and skips what it has. If something is
- * missing even so, the connection is reset.
+ * missing even so, the TCP connection is reset; the program here sees its end, as nothing else can be
+ * made of an AF_UNIX pair.
  */
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdatomic.h>
 #include <stddef.h>
 #include <stdlib.h>
@@ -39,18 +41,49 @@ int run_pumps(void)
 }
 
 /**
+ * struct kept - the last bytes that the program has written
+ * @bytes: those before @end, each at its number modulo @size
+ * @size: as many as the ring has and as are read at once
+ * @end: that there have been
+ */
+struct kept {
+	char *bytes;
+	size_t size;
+	uint64_t end;
+};
+
+/**
  * struct work - one connection
  * @pump: its descriptors
+ * @kept: by who carries outward
+ * @bytes: of who carries inward: CHUNK of them
+ * @app: the program's end
+ * @begin, @decided: who carries outward, inward, waits for that
+ * @begun: ... and it is to be carried
+ * @written: nothing more is to be sent
  * @threads: that are at work
  * @sent, @received: bytes on xensockets
  * @more_sent, @more_received: others, on TCP
  */
 struct work {
 	struct run_pump pump;
+	struct kept kept;
+	char *bytes;
+	int app;
+	sem_t begin, decided;
+	bool begun;
+	atomic_bool written;
 	atomic_int threads;
 	uint64_t sent, received;
 	uint64_t more_sent, more_received;
 };
+
+static void work_free(struct work *work)
+{
+	free(work->kept.bytes);
+	free(work->bytes);
+	free(work);
+}
 
 static void work_end(struct work *work)
 {
@@ -58,6 +91,10 @@ static void work_end(struct work *work)
 
 	if (--work->threads)
 		return;
+	if (!work->begun) {
+		work_free(work);
+		return;
+	}
 	run_say("done: %s: sent %llu + %llu, received %llu + %llu bytes (xensockets + TCP)",
 		run_text(&pump->name.peer), (unsigned long long)work->sent,
 		(unsigned long long)work->more_sent, (unsigned long long)work->received,
@@ -68,7 +105,7 @@ static void work_end(struct work *work)
 	if (pump->xs.rx >= 0)
 		close(pump->xs.rx);
 	close(pump->tcp);
-	free(work);
+	work_free(work);
 	run_give(RUN_PUMP_PLACES);
 	pumps--;
 }
@@ -110,7 +147,7 @@ static ssize_t receive(int fd, char *bytes, size_t len)
 	return n;
 }
 
-/* Both programs are to see an error, not an end: now, whoever waits for this connection. */
+/* The other program is to see an error, not an end: now, whoever waits for this connection. */
 static void reset_connection(int fd)
 {
 	const struct sockaddr none = { .sa_family = AF_UNSPEC };
@@ -118,27 +155,31 @@ static void reset_connection(int fd)
 	connect(fd, &none, sizeof(none));
 }
 
-/* Reads what still comes, for a while, and throws it away. */
-static void drain(int fd, char *bytes)
+/* The peer has all that was to be sent on TCP. */
+static bool arrived(struct work *work)
 {
-	int64_t end = run_now_ms() + LINGER_MS, left;
+	int bytes;
 
-	while ((left = end - run_now_ms()) > 0 && run_wait(fd, POLLIN, (int)left) &&
-	       receive(fd, bytes, CHUNK) > 0)
-		;
+	return work->written && !ioctl(work->pump.tcp, SIOCOUTQ, &bytes) && !bytes;
 }
 
-/**
- * struct kept - the last bytes that the program has written
- * @bytes: those before @end, each at its number modulo @size; NULL: none are
- * @size: as many as the ring has and as are read at once
- * @end: that there have been
+/*
+ * Reads what still comes, for a while, and throws it away: a connection that is closed with something
+ * unread is reset, which might cost the peer what we have sent last. If the program has @closed, no
+ * longer than that is so: who still sends is to hear of it, as of any socket that is closed.
  */
-struct kept {
-	char *bytes;
-	size_t size;
-	uint64_t end;
-};
+static void drain(struct work *work, bool closed)
+{
+	int64_t end = run_now_ms() + LINGER_MS, left;
+	int fd = work->pump.tcp;
+
+	while ((left = end - run_now_ms()) > 0 && !(closed && arrived(work))) {
+		if (closed && left > 20)
+			left = 20;
+		if (run_wait(fd, POLLIN, (int)left) && receive(fd, work->bytes, CHUNK) <= 0)
+			break;
+	}
+}
 
 static struct kept keep(int tx)
 {
@@ -241,25 +282,20 @@ static bool back_to_tcp(struct work *work, const struct kept *kept)
 static void outward(struct work *work)
 {
 	struct run_pump *pump = &work->pump;
-	struct kept kept = keep(pump->xs.tx);
 	bool xs = pump->xs.tx >= 0, wanted = true;
+	struct kept *kept = &work->kept;
 
-	if (!kept.bytes) {
-		reset_connection(pump->tcp);
-		shutdown(pump->app, SHUT_RDWR);
-		return;
-	}
 	while (wanted) {
-		char *bytes = kept_at(&kept, kept.end);
+		char *bytes = kept_at(kept, kept->end);
 		ssize_t n = 0;
 		size_t part;
 
 		if (!xs || program_says(pump)) {
-			n = receive(pump->app, bytes, kept_piece(&kept, kept.end, CHUNK));
+			n = receive(pump->app, bytes, kept_piece(kept, kept->end, CHUNK));
 			if (n <= 0)
 				break;
 		}
-		kept.end += (uint64_t)n;
+		kept->end += (uint64_t)n;
 		if (!xs) {
 			wanted = run_send(pump->tcp, bytes, (size_t)n);
 			work->more_sent += wanted ? (size_t)n : 0;
@@ -269,7 +305,7 @@ static void outward(struct work *work)
 		work->sent += part;
 		if (n && part == (size_t)n)
 			continue;
-		wanted = cut_off(pump->xs.tx) && back_to_tcp(work, &kept);
+		wanted = cut_off(pump->xs.tx) && back_to_tcp(work, kept);
 		xs = !wanted;
 	}
 	/* The peer wants no more: nor do we of the program. */
@@ -278,19 +314,20 @@ static void outward(struct work *work)
 	if (xs) {
 		shutdown(pump->xs.tx, SHUT_WR);
 		/* That, and what has not been read yet, might not get through any more. */
-		send_again(work, &kept, unread(pump->xs.tx));
+		send_again(work, kept, unread(pump->xs.tx));
 	}
 	shutdown(pump->tcp, SHUT_WR);
-	free(kept.bytes);
+	work->written = true;
 }
 
 /*
  * From @fd to the program, but for the first @skip bytes. Returns as recv(): 0 at the end, or why
  * it does not go on.
  */
-static ssize_t carry(struct work *work, int fd, char *bytes, uint64_t skip, uint64_t *counter)
+static ssize_t carry(struct work *work, int fd, uint64_t skip, uint64_t *counter)
 {
 	struct pollfd pfd[2] = { { .fd = fd, .events = POLLIN }, { .fd = work->pump.app } };
+	char *bytes = work->bytes;
 	bool wanted = true;
 	ssize_t n;
 
@@ -332,45 +369,43 @@ static bool goes_on(const struct work *work, int rx, uint64_t *again)
 static void inward(struct work *work)
 {
 	struct run_pump *pump = &work->pump;
-	char *bytes = malloc(CHUNK);
 	bool closed = false;
 	uint64_t again;
-	ssize_t n = -1;
+	ssize_t n;
 
-	if (bytes && pump->xs.rx >= 0) {
-		n = carry(work, pump->xs.rx, bytes, 0, &work->received);
+	if (pump->xs.rx >= 0) {
+		n = carry(work, pump->xs.rx, 0, &work->received);
 		closed = n < 0 && errno == EPIPE;
 		if (n < 0 && !closed && goes_on(work, pump->xs.rx, &again)) {
 			run_say("back to TCP: %s: after receiving %llu bytes",
 				run_text(&pump->name.peer), (unsigned long long)work->received);
 			close(pump->xs.rx);
 			pump->xs.rx = -1;
-			n = carry(work, pump->tcp, bytes, again, &work->more_received);
+			n = carry(work, pump->tcp, again, &work->more_received);
 			closed = n < 0 && errno == EPIPE;
 		} else if (n < 0) {
 			/* That nobody reads any more is for the peer to hear. */
 			shutdown(pump->xs.rx, SHUT_RD);
 		}
-	} else if (bytes) {
-		n = carry(work, pump->tcp, bytes, 0, &work->more_received);
+	} else {
+		n = carry(work, pump->tcp, 0, &work->more_received);
 		closed = n < 0 && errno == EPIPE;
 	}
 	if (n < 0 && !closed)
 		reset_connection(pump->tcp);
 	shutdown(pump->app, n ? SHUT_RDWR : SHUT_WR);
-	/*
-	 * A connection that is closed with something unread is reset, which might cost the
-	 * peer what we have sent last.
-	 */
-	if (bytes)
-		drain(pump->tcp, bytes);
-	free(bytes);
+	drain(work, closed);
 }
 
 static void *inward_thread(void *argument)
 {
-	inward(argument);
-	work_end(argument);
+	struct work *work = argument;
+
+	while (sem_wait(&work->decided))
+		;
+	if (work->begun)
+		inward(work);
+	work_end(work);
 	return NULL;
 }
 
@@ -380,6 +415,12 @@ static void *outward_thread(void *argument)
 	struct run_pump *pump = &work->pump;
 	enum run_verdict verdict = RUN_TAKEN;
 
+	while (sem_wait(&work->begin))
+		;
+	if (!work->begun) {
+		work_end(work);
+		return NULL;
+	}
 	if (pump->side >= 0) {
 		verdict = run_verdict(pump->side);
 		close(pump->side);
@@ -395,55 +436,96 @@ static void *outward_thread(void *argument)
 		if (verdict == RUN_LOST)
 			shutdown(pump->tcp, SHUT_RDWR);
 	}
-	work->threads++;
-	if (run_thread(inward_thread, work))
-		outward(work);
-	else
-		work->threads--;
+	sem_post(&work->decided);
+	outward(work);
 	work_end(work);
 	return NULL;
 }
 
-int run_pump_start(const struct run_pump *from, int family)
+/* The program's end, or -1. */
+static int make_pair(struct work *work)
+{
+	int pair[2], size = 1024 * 1024;
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair))
+		return -1;
+	for (int i = 0; i < 2; i++)
+		setsockopt(pair[i], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+	work->pump.app = pair[0];
+	return pair[1];
+}
+
+/* Nothing is to be carried. Who waits for @begin is there, and @work until it has been told. */
+static void call_off(struct work *work)
+{
+	close(work->pump.app);
+	close(work->app);
+	sem_post(&work->decided);
+	sem_post(&work->begin);
+}
+
+struct work *run_pump_prepare(const struct xsock_pair *xs)
+{
+	struct work *work = calloc(1, sizeof(*work));
+
+	if (!work)
+		return NULL;
+	work->kept = keep(xs->tx);
+	work->bytes = malloc(CHUNK);
+	work->app = work->kept.bytes && work->bytes ? make_pair(work) : -1;
+	if (work->app < 0) {
+		work_free(work);
+		return NULL;
+	}
+	sem_init(&work->begin, 0, 0);
+	sem_init(&work->decided, 0, 0);
+	work->threads = 2;
+	if (run_thread(outward_thread, work)) {
+		if (run_thread(inward_thread, work))
+			return work;
+		work->threads--;
+		call_off(work);
+	} else {
+		close(work->pump.app);
+		close(work->app);
+		work_free(work);
+	}
+	return NULL;
+}
+
+void run_pump_cancel(struct work *work)
+{
+	call_off(work);
+}
+
+int run_pump_begin(struct work *work, const struct run_pump *from, int family)
 {
 	static atomic_uint number;
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	struct work *work = calloc(1, sizeof(*work));
-	int pair[2], size = 1024 * 1024, on = 1;
-	struct run_pump *pump;
+	int helpers = work->pump.app, programs = work->app, on = 1;
+	struct run_pump *pump = &work->pump;
 
-	if (!work || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair)) {
-		pair[0] = pair[1] = -1;
-		goto failed;
-	}
-	work->pump = *from;
-	pump = &work->pump;
-	pump->app = pair[0];
+	*pump = *from;
+	pump->app = helpers;
 	memcpy(pump->name.magic, RUN_NAME, sizeof(pump->name.magic));
 	pump->name.number = ++number;
 	pump->name.helper = (uint32_t)getpid();
 	pump->name.family = (uint8_t)family;
 	memcpy(address.sun_path, &pump->name, sizeof(pump->name));
-	if (bind(pair[0], (struct sockaddr *)&address,
-		 offsetof(struct sockaddr_un, sun_path) + sizeof(pump->name)))
-		goto failed;
-	for (int i = 0; i < 2; i++)
-		setsockopt(pair[i], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+	if (bind(helpers, (struct sockaddr *)&address,
+		 offsetof(struct sockaddr_un, sun_path) + sizeof(pump->name))) {
+		close(pump->xs.tx);
+		close(pump->xs.rx);
+		close(pump->tcp);
+		if (pump->side >= 0)
+			close(pump->side);
+		call_off(work);
+		return -1;
+	}
 	/* It lies idle, perhaps for long, and what the program asks for is asked of the pair. */
 	setsockopt(pump->tcp, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
-	work->threads = 1;
 	pumps++;
-	if (run_thread(outward_thread, work))
-		return pair[1];
-	pumps--;
-failed:
-	close(pair[0]);
-	close(pair[1]);
-	close(from->xs.tx);
-	close(from->xs.rx);
-	close(from->tcp);
-	if (from->side >= 0)
-		close(from->side);
-	free(work);
-	return -1;
+	work->begun = true;
+	sem_post(&work->begin);
+	return programs;
 }

@@ -2,7 +2,7 @@
 /*
  * How two helpers agree about a connection, before it is made.
  *
- * For a port that its program listens on, a helper listens on another one, side_port().
+ * For a port that its program listens on, a helper listens on another one (ports.c).
  * Who wants to connect calls there first:
  *
  *	client					server
@@ -30,15 +30,14 @@
 
 #include "run.h"
 
-/* Below the ports that Linux gives to connections. */
-#define SIDE_BASE	21000
-#define SIDE_SPAN	10000
-
 /* Limits in ms: a call there; an answer; until the program there accepts. */
 #define CALL_MS		1000
 #define ANSWER_MS	5000
 #define ACCEPT_MS	2000
-/* ... and until a client that says nothing any more is given up: beyond all of its own. */
+/*
+ * ... and until one that says nothing any more is given up, on whom a connection depends that has been
+ * made: his guest may be on its way to another host. Beyond all other limits.
+ */
 #define GIVE_UP_MS	60000
 /* So many calls are answered at once. Who has to wait for that stays on TCP. */
 #define CALLS_MAX	256
@@ -57,11 +56,6 @@ struct side_message {
 	uint16_t port;		/* as the network has it */
 	uint8_t address[16];
 };
-
-static uint16_t side_port(uint16_t port)
-{
-	return htons((uint16_t)(SIDE_BASE + ntohs(port) % SIDE_SPAN));
-}
 
 static bool side_send(int fd, enum side_kind kind, uint16_t port, const struct in6_addr *address)
 {
@@ -82,7 +76,7 @@ static enum side_kind side_receive(int fd, struct side_message *message, int ms)
 	return message->kind;
 }
 
-static bool names(int fd, struct sockaddr_in6 *own, struct sockaddr_in6 *peer)
+bool run_names(int fd, struct sockaddr_in6 *own, struct sockaddr_in6 *peer)
 {
 	struct sockaddr_storage address;
 	socklen_t len = sizeof(address);
@@ -95,7 +89,7 @@ static bool names(int fd, struct sockaddr_in6 *own, struct sockaddr_in6 *peer)
 			 run_address(peer, &address, len));
 }
 
-static int family_of(int fd)
+int run_family_of(int fd)
 {
 	socklen_t len = sizeof(int);
 	int family = 0;
@@ -131,7 +125,6 @@ struct pending {
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct pending *pendings;
-static uint8_t listens[65536 / 8];
 static atomic_int calls;
 
 static bool pending_remove(struct pending *pending)
@@ -152,13 +145,10 @@ static void *serve(void *argument)
 	int err;
 
 	if (side_receive(pending.side, &message, ANSWER_MS) != ASK ||
-	    !names(pending.side, NULL, &client))
+	    !run_names(pending.side, NULL, &client))
 		goto out;
 	pending.port = message.port;
-	pthread_mutex_lock(&lock);
-	err = !(listens[ntohs(message.port) / 8] & 1 << ntohs(message.port) % 8);
-	pthread_mutex_unlock(&lock);
-	if (err || !same_address(&client.sin6_addr, message.address)) {
+	if (!same_address(&client.sin6_addr, message.address) || !run_listens(message.port)) {
 		side_send(pending.side, NO, 0, NULL);
 		goto out;
 	}
@@ -197,88 +187,29 @@ out:
 	return NULL;
 }
 
-static void *answer_calls(void *argument)
+void run_answer_call(int listener)
 {
-	int listener = (int)(intptr_t)argument, fd;
-	struct pollfd pfd[2] = { { .fd = listener, .events = POLLIN },
-				 { .fd = run_over, .events = POLLIN } };
+	int fd;
 
-	for (;;) {
-		while (calls >= CALLS_MAX && !run_wait(run_over, POLLIN, 10))
-			;
-		if (poll(pfd, 2, -1) > 0 && pfd[1].revents)
-			break;
-		fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
-		if (fd < 0) {
-			if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)
-				usleep(100000);
-			continue;
-		}
-		/* Who is not answered hears of that, and goes on over TCP. */
-		if (!run_take(RUN_CALL_PLACES)) {
-			close(fd);
-			continue;
-		}
-		calls++;
-		if (!run_thread(serve, (void *)(intptr_t)fd)) {
-			close(fd);
-			run_give(RUN_CALL_PLACES);
-			calls--;
-		}
-	}
-	close(listener);
-	return NULL;
-}
-
-/* The helper of the program's last run may be about to leave the port. */
-static bool bind_soon(int fd, const struct sockaddr_storage *address, socklen_t len)
-{
-	for (int tries = 0; tries < 20; tries++) {
-		if (!bind(fd, (const struct sockaddr *)address, len) && !listen(fd, 128))
-			return true;
-		if (errno != EADDRINUSE)
-			break;
-		usleep(10000);
-	}
-	return false;
-}
-
-void run_listen(int fd)
-{
-	struct sockaddr_storage address;
-	struct sockaddr_in6 own;
-	int family = family_of(fd), on = 1, listener;
-	socklen_t len = sizeof(on);
-	uint16_t port;
-
-	if (!names(fd, &own, NULL) || !own.sin6_port)
-		return;
-	port = ntohs(own.sin6_port);
-	own.sin6_port = side_port(own.sin6_port);
-	/* For itself, and for the call that it is about to take. */
-	if (!run_take(2))
-		return;
-	listener = socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (listener < 0) {
-		run_give(2);
+	while (calls >= CALLS_MAX && !run_wait(run_over, POLLIN, 10))
+		;
+	fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+	if (fd < 0) {
+		if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)
+			usleep(100000);
 		return;
 	}
-	setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-	if (family == AF_INET6 && !getsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, &len))
-		setsockopt(listener, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
-	len = run_sockaddr(&address, &own, family);
-	pthread_mutex_lock(&lock);
-	listens[port / 8] |= (uint8_t)(1 << port % 8);
-	pthread_mutex_unlock(&lock);
-	/* Perhaps another port of the program's has the same one already. */
-	if (!bind_soon(listener, &address, len) ||
-	    !run_thread(answer_calls, (void *)(intptr_t)listener)) {
-		run_say("port %u: cannot listen on port %u: %s", port, ntohs(own.sin6_port), strerror(errno));
-		close(listener);
-		run_give(2);
+	/* Who is not answered hears of that, and goes on over TCP. */
+	if (!run_take(RUN_CALL_PLACES)) {
+		close(fd);
 		return;
 	}
-	run_say("port %u: who asks at port %u gets xensockets", port, ntohs(own.sin6_port));
+	calls++;
+	if (!run_thread(serve, (void *)(intptr_t)fd)) {
+		close(fd);
+		run_give(RUN_CALL_PLACES);
+		calls--;
+	}
 }
 
 /* Has the client's helper gone, whom serve() has not missed yet? */
@@ -294,9 +225,10 @@ int run_accept(int fd)
 {
 	struct run_pump pump = { .side = -1 };
 	struct pending *pending;
-	int moved;
+	struct work *work;
+	int moved = -1;
 
-	if (!names(fd, &pump.name.own, &pump.name.peer))
+	if (!run_names(fd, &pump.name.own, &pump.name.peer))
 		return -1;
 	pthread_mutex_lock(&lock);
 	for (pending = pendings; pending; pending = pending->next)
@@ -313,7 +245,14 @@ int run_accept(int fd)
 	pending_remove(pending);
 	pending->taken = true;
 	pump.xs = pending->xs;
-	moved = run_pump_start(&pump, family_of(fd));
+	work = run_pump_prepare(&pump.xs);
+	if (work) {
+		moved = run_pump_begin(work, &pump, run_family_of(fd));
+	} else {
+		close(pump.xs.tx);
+		close(pump.xs.rx);
+		close(pump.tcp);
+	}
 	side_send(pending->side, moved < 0 ? PLAIN : TAKEN, 0, NULL);
 	pthread_mutex_unlock(&lock);
 	if (moved >= 0)
@@ -411,13 +350,14 @@ static int agree(int fd, const struct sockaddr_in6 *peer)
 	struct sockaddr_in6 there = *peer, own, bound;
 	struct sockaddr_storage address;
 	struct side_message message;
-	int family = family_of(fd), off = 0, err, moved;
+	struct work *work = NULL;
+	int family = run_family_of(fd), off = 0, err, moved;
 	socklen_t len;
 
 	/* Without the module there is nothing to be asked. */
-	if (xsock_family() < 0 || !names(fd, &bound, NULL))
+	if (xsock_family() < 0 || !run_names(fd, &bound, NULL))
 		return -1;
-	there.sin6_port = side_port(peer->sin6_port);
+	there.sin6_port = run_side_port(peer->sin6_port);
 	pump.side = socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (pump.side < 0)
 		return -1;
@@ -429,7 +369,7 @@ static int agree(int fd, const struct sockaddr_in6 *peer)
 		if (bind(pump.side, (struct sockaddr *)&address, len))
 			goto failed;
 	}
-	if (!call(pump.side, &there, family, CALL_MS) || !names(pump.side, &own, NULL)) {
+	if (!call(pump.side, &there, family, CALL_MS) || !run_names(pump.side, &own, NULL)) {
 		run_refuse(peer, "nobody answers there");
 		goto failed;
 	}
@@ -448,24 +388,27 @@ static int agree(int fd, const struct sockaddr_in6 *peer)
 		own.sin6_port = 0;
 		len = run_sockaddr(&address, &own, family);
 		setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &off, sizeof(off));
-		if (bind(fd, (struct sockaddr *)&address, len) || !names(fd, &bound, NULL))
+		if (bind(fd, (struct sockaddr *)&address, len) || !run_names(fd, &bound, NULL))
 			goto failed;
 	}
 	pump.tcp = fcntl(fd, F_DUPFD_CLOEXEC, 0);
-	if (pump.tcp < 0 || !side_send(pump.side, MAIN, bound.sin6_port, NULL) ||
+	work = run_pump_prepare(&pump.xs);
+	if (pump.tcp < 0 || !work || !side_send(pump.side, MAIN, bound.sin6_port, NULL) ||
 	    side_receive(pump.side, &message, ANSWER_MS) != YES)
 		goto failed;
-	if (!call(fd, peer, family, ANSWER_MS) || !names(fd, &pump.name.own, NULL)) {
+	if (!call(fd, peer, family, ANSWER_MS) || !run_names(fd, &pump.name.own, NULL)) {
 		forget_call(fd);
 		goto failed;
 	}
-	moved = run_pump_start(&pump, family);
+	moved = run_pump_begin(work, &pump, family);
 	if (moved >= 0)
 		run_say("connected: %s: xensockets", run_text(peer));
 	else
 		forget_call(fd);
 	return moved;
 failed:
+	if (work)
+		run_pump_cancel(work);
 	if (pump.tcp >= 0)
 		close(pump.tcp);
 	close(pump.side);
@@ -499,7 +442,7 @@ enum run_verdict run_verdict(int side)
 
 	if (!run_wait(side, POLLIN, ACCEPT_MS))
 		side_send(side, CANCEL, 0, NULL);
-	switch (side_receive(side, &message, ANSWER_MS)) {
+	switch (side_receive(side, &message, GIVE_UP_MS)) {
 	case TAKEN:
 		return RUN_TAKEN;
 	case PLAIN:

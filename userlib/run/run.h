@@ -116,6 +116,9 @@ bool run_wait(int fd, short events, int ms);
 /* All or nothing; false at an error or the end. */
 bool run_send(int fd, const void *bytes, size_t len);
 bool run_receive(int fd, void *bytes, size_t len, int ms);
+/* Where a socket is bound, and with whom connected; either may be NULL. False: it is not. */
+bool run_names(int fd, struct sockaddr_in6 *own, struct sockaddr_in6 *peer);
+int run_family_of(int fd);
 /* A detached thread; false if there is none to be had. */
 bool run_thread(void *(*function)(void *), void *argument);
 
@@ -137,13 +140,27 @@ struct run_pump {
 };
 
 /*
- * Starts to carry a connection. Takes over all descriptors but @app, and the places for them, and
- * returns the program's end, or -1 if there are no means; the descriptors are closed then, and the
- * places are the caller's still.
+ * All that it needs to carry a connection by @xs, before a peer relies on that; the places are the
+ * caller's. NULL: there are no means.
  */
-int run_pump_start(const struct run_pump *pump, int family);
+struct work *run_pump_prepare(const struct xsock_pair *xs);
+/* It is not needed. */
+void run_pump_cancel(struct work *work);
+/*
+ * Starts to carry a connection. Takes over all descriptors but @app, and the places for them, and
+ * returns the program's end, or -1 if the kernel has no memory; the descriptors are closed then, and the
+ * places are the caller's still. @work is gone in either case.
+ */
+int run_pump_begin(struct work *work, const struct run_pump *pump, int family);
 /* How many there are. */
 int run_pumps(void);
+
+/* Where helpers meet for a port; both as the network has them. */
+uint16_t run_side_port(uint16_t port);
+/* Does the program listen there? */
+bool run_listens(uint16_t port);
+/* Somebody calls there. */
+void run_answer_call(int listener);
 
 /* The connecting end hears about its connection. */
 enum run_verdict { RUN_TAKEN, RUN_PLAIN, RUN_LOST };

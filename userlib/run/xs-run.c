@@ -353,9 +353,12 @@ static void become_helper(int listener, int alive, int program)
 	alive = fcntl(alive, F_DUPFD, 6);
 	program = fcntl(program, F_DUPFD, 6);
 	null = fcntl(open("/dev/null", O_RDWR), F_DUPFD, 6);
-	/* If this xs-run is itself the program of one, the helper's calls are not to go through that. */
+	/*
+	 * If this xs-run is itself the program of one, the helper's calls are not to go through that,
+	 * whose library knows it without the variable.
+	 */
 	if (listener < 0 || alive < 0 || program < 0 || null < 0 || setsid() < 0 || chdir("/") ||
-	    unsetenv(RUN_ENV))
+	    setenv(RUN_ENV, "", 1))
 		_exit(1);
 	dup2(null, STDIN_FILENO);
 	dup2(null, STDOUT_FILENO);
