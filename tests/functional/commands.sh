@@ -29,7 +29,7 @@ types 'make check-full' TESTS=host-runner
 passes 1
 types 'make check-full PART=1/8' TESTS='host-runner host-unit'
 passes 1
-types 'make check-migration' TESTS=btl-oneway-trixie
+types 'make check-migration' TESTS=dom0-quiesce-trixie-pvh
 passes 1
 types 'make check TESTS=host-unit'
 passes 1

@@ -166,8 +166,8 @@ for document in README.md Documentation/*.md; do
 	check_equal "$document: its commands are there" "" "$(wrong "$document")"
 done
 
-# Of the hacking guide, what takes seconds in the build root, as written. What takes longer
-# host-btl does.
+# What takes seconds in the build root, as written. Of the hacking guide there is more in documents, and
+# what takes longer host-btl does.
 lab chroot make -s -C tests/xen OUT="/src/build/$SUITE/xen" || fail "the module's cases do not compile"
 cat Documentation/hacking.md Documentation/kernel-module.md > "$work/both.md"
 commands "$work/both.md" |
