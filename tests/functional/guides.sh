@@ -240,7 +240,7 @@ eventually 200 "all is on rings" on xs
 at mpi@g1 control 'xs-btlctl counters'
 says xs_frags
 at mpi@g1 hacking 'xs-btlctl --each-peer counters'
-says '^ *[0-9].* [0-9]'
+says '^3 peer=5 path=xs '
 at mpi@g2 control 'xs-btlctl hold'
 eventually 60 "all is on TCP" on tcp
 at mpi@g2 user-guide 'xs-btlctl release'
