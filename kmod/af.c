@@ -51,8 +51,11 @@ static void xsock_tell_shutdown(struct xsock_ring *ring, int mode)
 	xsock_event_send(ring);
 }
 
-/* A socket gets its ring: from now on other calls see it. The socket is locked. */
-static void xsock_set_ring(struct sock *sk, struct xsock_ring *ring, int state)
+/*
+ * A socket gets its ring: from now on other calls see it. The socket is locked, and has been shut
+ * down so far (@shutdown) by its own process.
+ */
+static void xsock_set_ring(struct sock *sk, struct xsock_ring *ring, int state, int shutdown)
 {
 	sk->sk_sndbuf = ring->idx.size;
 	/* The peer may have come, and gone, already. */
@@ -64,9 +67,9 @@ static void xsock_set_ring(struct sock *sk, struct xsock_ring *ring, int state)
 	/* Release: who sees the ring sees it complete; see xsock_ring_of(). */
 	smp_store_release(&xsock_sk(sk)->ring, ring);
 	/* Before there was anybody to tell. */
-	if (READ_ONCE(sk->sk_shutdown)) {
+	if (shutdown) {
 		mutex_lock(&ring->lock);
-		xsock_tell_shutdown(ring, READ_ONCE(sk->sk_shutdown));
+		xsock_tell_shutdown(ring, shutdown);
 		mutex_unlock(&ring->lock);
 	}
 	xsock_wake_sleepers(sk);
@@ -92,7 +95,7 @@ static int xsock_bind(struct socket *sock, struct sockaddr_arg *uaddr, int len)
 	struct sockaddr_xen *addr = (struct sockaddr_xen *)uaddr;
 	struct sock *sk = sock->sk;
 	struct xsock_ring *ring;
-	int err = 0;
+	int err = 0, shutdown;
 
 	if (!xsock_addr_ok(addr, len, sk) || addr->sxen_gref || addr->sxen_port)
 		return -EINVAL;
@@ -103,12 +106,13 @@ static int xsock_bind(struct socket *sock, struct sockaddr_arg *uaddr, int len)
 		err = -EINVAL;
 		goto out;
 	}
+	shutdown = READ_ONCE(sk->sk_shutdown);
 	ring = xsock_ring_offer(sk, addr->sxen_domid,
 				xsock_size(sk) / XSOCK_PAGE_SIZE);
 	if (IS_ERR(ring))
 		err = PTR_ERR(ring);
 	else
-		xsock_set_ring(sk, ring, TCP_SYN_SENT);
+		xsock_set_ring(sk, ring, TCP_SYN_SENT, shutdown);
 out:
 	release_sock(sk);
 	return err;
@@ -119,7 +123,7 @@ static int xsock_connect(struct socket *sock, struct sockaddr_arg *uaddr, int le
 	struct sockaddr_xen addr;
 	struct sock *sk = sock->sk;
 	struct xsock_ring *ring;
-	int err = 0;
+	int err = 0, shutdown;
 
 	if (!xsock_addr_ok((struct sockaddr_xen *)uaddr, len, sk))
 		return -EINVAL;
@@ -132,12 +136,13 @@ static int xsock_connect(struct socket *sock, struct sockaddr_arg *uaddr, int le
 		err = ring->role == XSOCK_ROLE_RX ? -EISCONN : -EINVAL;
 		goto out;
 	}
+	shutdown = READ_ONCE(sk->sk_shutdown);
 	ring = xsock_ring_accept(sk, &addr);
 	if (IS_ERR(ring)) {
 		err = PTR_ERR(ring);
 	} else {
 		sock->state = SS_CONNECTED;
-		xsock_set_ring(sk, ring, TCP_ESTABLISHED);
+		xsock_set_ring(sk, ring, TCP_ESTABLISHED, shutdown);
 	}
 out:
 	release_sock(sk);

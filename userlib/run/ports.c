@@ -22,6 +22,9 @@
 #define SIDE_BASE	21000
 #define SIDE_SPAN	10000
 
+/* How often it is looked, for who calls. Who is told of a port too long goes on over TCP. */
+#define SWEEP_MS	1000
+
 /* For the listener of a side port, and for the call that it is about to take. */
 #define SIDE_PLACES	2
 
@@ -59,6 +62,7 @@ struct listening {
 
 /* Of these. Taken for what may last (another helper leaves a port), so not together with others. */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static int64_t swept_ms;
 static struct side *sides;
 static struct listening *listening[256];
 
@@ -79,9 +83,12 @@ static bool look(const char *path)
 	unsigned int port, state;
 	unsigned long inode;
 	char line[256];
+	bool read;
 
 	if (!file)
 		return false;
+	/* Its head. Without that it is something else that has been put there. */
+	read = fgets(line, sizeof(line), file);
 	while (fgets(line, sizeof(line), file)) {
 		if (sscanf(line, " %*u: %*[0-9A-F]:%x %*[0-9A-F]:%*x %x %*x:%*x %*x:%*x %*x %*u %*d %lu",
 			   &port, &state, &inode) != 3)
@@ -91,8 +98,9 @@ static bool look(const char *path)
 		for (struct listening *l = *all_of(htons((uint16_t)port)); l; l = l->next)
 			l->there = l->there || l->inode == inode;
 	}
+	read = read && !ferror(file);
 	fclose(file);
-	return true;
+	return read;
 }
 
 static void let_go(struct side *side)
@@ -102,18 +110,19 @@ static void let_go(struct side *side)
 		shutdown(side->listener, SHUT_RDWR);
 }
 
-/* Forgets sockets that are there no more. */
+/* Forgets sockets that are there no more. The list can be long: it has all connections behind these. */
 static void sweep(void)
 {
 	bool known;
 
+	swept_ms = run_now_ms();
 	for (int i = 0; i < 256; i++)
 		for (struct listening *l = listening[i]; l; l = l->next)
 			l->there = false;
 	if (!run_take(1))
 		return;
 	/* Without IPv6 there is none of it. */
-	known = look("/proc/net/tcp") && (look("/proc/net/tcp6") || errno == ENOENT);
+	known = look("/proc/net/tcp") && (access("/proc/net/tcp6", F_OK) || look("/proc/net/tcp6"));
 	run_give(1);
 	for (int i = 0; i < 256 && known; i++)
 		for (struct listening **p = &listening[i], *l; (l = *p);) {
@@ -133,7 +142,8 @@ bool run_listens(uint16_t port)
 	struct listening *l;
 
 	pthread_mutex_lock(&lock);
-	sweep();
+	if (run_now_ms() - swept_ms >= SWEEP_MS)
+		sweep();
 	for (l = *all_of(port); l && l->port != port; l = l->next)
 		;
 	pthread_mutex_unlock(&lock);
@@ -252,7 +262,6 @@ void run_listen(int fd)
 	port = own.sin6_port;
 	own.sin6_port = run_side_port(port);
 	pthread_mutex_lock(&lock);
-	sweep();
 	for (l = *all_of(port); l && l->inode != st.st_ino; l = l->next)
 		;
 	/* It may change how many may wait. */
@@ -277,6 +286,8 @@ void run_listen(int fd)
 	*l = (struct listening){ .next = *all_of(port), .inode = st.st_ino, .port = port, .side = side };
 	*all_of(port) = l;
 	run_say("port %u: who asks at port %u gets xensockets", ntohs(port), ntohs(own.sin6_port));
+	/* Not before: the side port may be one that is there, for a socket that has just been closed. */
+	sweep();
 out:
 	pthread_mutex_unlock(&lock);
 }

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/syscall.h>
 #include <sys/time.h>
 #include <unistd.h>
 
@@ -224,7 +225,8 @@ static enum moved move(enum run_kind kind, int fd, const struct sockaddr_in6 *pe
 	if (result == MOVED) {
 		inherit(moved, fd);
 		flags = fcntl(fd, F_GETFD);
-		dup3(moved, fd, flags & FD_CLOEXEC ? O_CLOEXEC : 0);
+		if (dup3(moved, fd, flags & FD_CLOEXEC ? O_CLOEXEC : 0) != fd)
+			result = CLOSED;
 	}
 	if (moved >= 0)
 		close(moved);
@@ -368,11 +370,12 @@ static int new_socket(const struct run_name *moved)
 	return socket(moved->family, SOCK_STREAM | SOCK_CLOEXEC, IPPROTO_TCP);
 }
 
+/* Options may be asked for where no thread can be cancelled, as close() could. */
 static int close_keeping(int fd, int result)
 {
 	int saved = errno;
 
-	close(fd);
+	syscall(SYS_close, fd);
 	errno = saved;
 	return result;
 }
@@ -383,6 +386,10 @@ PUBLIC int setsockopt(int fd, int level, int name, const void *value, socklen_t 
 
 	/* Accepted, if it is one, and without effect. */
 	if (of_tcp(level) && is_moved(fd, &moved)) {
+		/* What some set with each message. */
+		if (level == IPPROTO_TCP && len >= sizeof(int) &&
+		    (name == TCP_NODELAY || name == TCP_CORK || name == TCP_QUICKACK))
+			return 0;
 		fd = new_socket(&moved);
 		return fd < 0 ? 0 : close_keeping(fd, REAL(setsockopt)(fd, level, name, value, len));
 	}
@@ -397,7 +404,7 @@ PUBLIC int getsockopt(int fd, int level, int name, void *value, socklen_t *len)
 	static const struct tcp_info info = { .tcpi_state = TCP_ESTABLISHED, .tcpi_snd_mss = 32768 };
 	static const char algorithm[16] = "xensocket";
 	struct run_name moved;
-	int number;
+	int number = 0;
 
 	if (!(of_tcp(level) || (level == SOL_SOCKET && (name == SO_DOMAIN || name == SO_PROTOCOL))) ||
 	    !is_moved(fd, &moved))
@@ -414,7 +421,9 @@ PUBLIC int getsockopt(int fd, int level, int name, void *value, socklen_t *len)
 		answer(value, len, &number, sizeof(number));
 	} else {
 		fd = new_socket(&moved);
-		return fd < 0 ? -1 : close_keeping(fd, REAL(getsockopt)(fd, level, name, value, len));
+		if (fd >= 0)
+			return close_keeping(fd, REAL(getsockopt)(fd, level, name, value, len));
+		answer(value, len, &number, sizeof(number));
 	}
 	return 0;
 }
