@@ -49,6 +49,16 @@ says 'seed 517' '== .*, step 1: .*' 'assert ok: [0-9]* steps.*'
 types 'make demo'
 says ' *sha256 equal on both sides: .*'
 
+types 'make all'
+check "the module" [ -s build/trixie/kmod/xensocket.ko ]
+types 'SUITE=bookworm make all'
+check "... for Debian 12" [ -s build/bookworm/kmod/xensocket.ko ]
+types 'tests/lab/lab status'
+says 'lab .* is down'
+# Shells, whose input has ended.
+types 'tests/lab/lab chroot --tools'
+types 'tests/lab/lab chroot --static'
+
 types 'make coverage'
 says 'userlib/ .*%' 'Of the module nothing has been counted: make check-debug does.'
 types 'make check-model'

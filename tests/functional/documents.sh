@@ -29,9 +29,21 @@ trap 'lab down' EXIT
 as_written Documentation/lab.md 'tests/lab/lab migrate'
 check "the lab is down" grep -q 'is down$' <<< "$(lab status)"
 
+# commanded DOCUMENT COMMAND: has it somewhere; it succeeds.
+commanded()
+{
+	check "$1 has: $2" grep -q -x -F -e "$2" <<< "$(commands "$1")"
+	check "$2" bash -c "$2" < /dev/null
+}
+
 as_written Documentation/hacking.md 'LAB_REUSE=1'
 # "may still be loaded", it says.
-grep -o 'tests/lab/lab ssh g1 rmmod xensocket' Documentation/hacking.md | head -n 1 | bash
+tests/lab/lab ssh g1 lsmod | grep -q '^xensocket ' || tests/lab/lab ssh g1 insmod /root/xensocket.ko
+commanded Documentation/hacking.md 'tests/lab/lab ssh g1 rmmod xensocket'
+commanded Documentation/hacking.md 'tests/lab/lab up --fresh --hosts 1 --guests 2'
+check_equal "the lab is a fresh one" "" "$(tests/lab/lab ssh g1 ls /root)"
+commanded Documentation/lab.md 'LAB_REUSE=1 TESTS=userlib-trixie-pvh tests/run lab'
+tests/lab/lab up --fresh --hosts 1 --guests 2
 # All but the last one, which ends it.
 while read -r line <&4; do
 	[[ $line == *" down" ]] || check "hacking.md: $line" bash -c "$line" < /dev/null
@@ -47,6 +59,13 @@ done 4< <(block Documentation/hacking.md 'cat /sys/kernel/tracing')
 as_written Documentation/hacking.md 'tests/lab/lab ssh h1 xl sysrq' > "$TOP/build/sysrq"
 cat "$TOP/build/sysrq"
 check "a guest's tasks are on its console" grep -q 'task:.*state:' "$TOP/build/sysrq"
+check "hacking.md has: w instead of t" grep -q '^.w. instead of .t. prints only those' Documentation/hacking.md
+check "tests/lab/lab ssh h1 xl sysrq g1 w" tests/lab/lab ssh h1 xl sysrq g1 w
+on_console()
+{
+	tests/lab/lab console g1 | grep -q -e "$1"
+}
+eventually 30 "the guest has been asked" on_console 'sysrq: Show Blocked State'
 for command in 'tests/holdings h1' 'tests/reports g1 g2' 'tests/lab/lab logs' 'tests/lab/lab ssh h1 xl dmesg' \
 	'tests/lab/lab console g1' 'h1:xl list' 'h1:xenstore-ls /local/domain' 'g1:xsctl list'; do
 	check "hacking.md has $command" grep -q -F "\`${command#*:}\`" Documentation/hacking.md
@@ -58,3 +77,21 @@ done
 tests/lab/lab down
 
 as_written Documentation/hacking.md 'tests/lab/lab chroot tests/btl/installed'
+
+# The same job, for longer, under this machine's gdb, if it has one.
+if command -v gdb > /dev/null && [ "$(id -u)" = 0 ]; then
+	job=$(block Documentation/hacking.md 'tests/lab/lab chroot tests/btl/installed' | tail -n 1)
+	bash -c "${job/--rounds 50/--rounds 1000000000}" < /dev/null > build/job 2>&1 &
+	command='pgrep -x ring'
+	check "hacking.md has: $command" grep -q -x -F -e "$command" <<< "$(commands Documentation/hacking.md)"
+	eventually 60 "$command" bash -c "$command"
+	pid=$(bash -c "$command" | head -n 1)
+	command="gdb -p PID -ex 'set sysroot /proc/PID/root'"
+	check "hacking.md has: $command" grep -q -x -F -e "$command" <<< "$(commands Documentation/hacking.md)"
+	bash -c "${command//PID/$pid}" <<< 'thread apply all backtrace' > build/gdb 2>&1
+	cat build/gdb
+	check "gdb knows the program's functions, and Open MPI's" grep -q ' opal_progress\| main ' build/gdb
+	kill "$(pgrep -x mpirun | head -n 1)"
+else
+	echo "no gdb on this machine, or not as root: it is not tried"
+fi

@@ -41,8 +41,8 @@ for SUITE in ${SUITES:-trixie bookworm}; do
 	deb=build/$SUITE/deb
 	# As documents have it.
 	case $SUITE in
-	trixie) command="make deb" ;;
-	*) command="SUITE=$SUITE make deb" ;;
+	trixie) command='make deb' ;;
+	bookworm) command='SUITE=bookworm make deb' ;;
 	esac
 	check "documents have: $command" grep -q -x "$command" <<< "$(commands Documentation/packages.md)"
 	check "$command" env -u SUITE bash -c "$command"

@@ -180,7 +180,34 @@ while read -r line <&4; do
 	check "hacking.md: $line" bash -c "$line" < /dev/null
 done 4< "$work/run"
 
+# Tests type what documents tell to type: word by word, or block by block, or above.
+grep -h -o -E "\<(as_written|block) \"?([$]TOP/)?[A-Za-z/-]*\.md\"? '[^']*'" tests/*/*.sh | tr -d '"' |
+	sed 's,[$]TOP/,,' | while read -r _ document line; do
+	line=${line#\'}
+	block "$document" "${line%\'}"
+done > "$work/typed"
+check "tests take blocks" grep -q -x 'tests/lab/lab ssh g1 ping -c 1 g2' "$work/typed"
+cat "$work/run" >> "$work/typed"
+cat tests/functional/*.sh tests/host/*.sh > "$work/tests"
+
+# untyped DOCUMENT: what no test has.
+untyped()
+{
+	local line
+	commands "$1" | grep -v ── | grep -v -x -F -f "$work/typed" | sort -u |
+		grep -E '^([A-Z_]+=("[^"]*"|[^ ]+) )*(\.ci/run|gdb|pgrep|(make|mpirun|ompi_info|x(s-|sc|l|enstore-)[a-z]*|(ins|rm)mod|modprobe|echo|ulimit|kill|apt-get|tests/(run|holdings|reports|bench/[a-z]*|lab/lab)) [^:])' |
+		while read -r line; do
+			grep -q -F -e "$line" "$work/tests" || echo "$1: $line"
+		done
+}
+
+for document in README.md Documentation/*.md; do
+	check_equal "$document: some test types what it has" "" "$(untyped "$document")"
+done
+
 # The checks themselves.
+printf '`make che''ck-nothing`, `xsctl sta''te`, `make check`\n' > "$work/bad.md"
+check_equal "what no test types is found" 2 "$(untyped "$work/bad.md" | wc -l)"
 cat > "$work/bad.md" <<- 'END'
 	```
 	make nowhere                              no target
