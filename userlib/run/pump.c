@@ -456,7 +456,7 @@ static int make_pair(struct work *work)
 }
 
 /* Nothing is to be carried. Who waits for @begin is there, and @work until it has been told. */
-static void call_off(struct work *work)
+void run_pump_cancel(struct work *work)
 {
 	close(work->pump.app);
 	close(work->app);
@@ -484,18 +484,13 @@ struct work *run_pump_prepare(const struct xsock_pair *xs)
 		if (run_thread(inward_thread, work))
 			return work;
 		work->threads--;
-		call_off(work);
+		run_pump_cancel(work);
 	} else {
 		close(work->pump.app);
 		close(work->app);
 		work_free(work);
 	}
 	return NULL;
-}
-
-void run_pump_cancel(struct work *work)
-{
-	call_off(work);
 }
 
 int run_pump_begin(struct work *work, const struct run_pump *from, int family)
@@ -519,7 +514,7 @@ int run_pump_begin(struct work *work, const struct run_pump *from, int family)
 		close(pump->tcp);
 		if (pump->side >= 0)
 			close(pump->side);
-		call_off(work);
+		run_pump_cancel(work);
 		return -1;
 	}
 	/* It lies idle, perhaps for long, and what the program asks for is asked of the pair. */
