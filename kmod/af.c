@@ -143,6 +143,8 @@ static int xsock_connect(struct socket *sock, struct sockaddr_arg *uaddr, int le
 	} else {
 		sock->state = SS_CONNECTED;
 		xsock_set_ring(sk, ring, TCP_ESTABLISHED, shutdown);
+		/* What has come before the ring was armed. */
+		xsock_rx_async(sk, ring, true);
 	}
 out:
 	release_sock(sk);

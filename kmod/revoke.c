@@ -165,7 +165,11 @@ static void xsock_detach_tx(struct xsock_ring *ring, u32 reason, bool closing)
 	/* Nobody is told that this has happened before no get can begin any more. */
 	xsock_regions_end(ring, false);
 	xsock_own_look(ring);
-	if (closing)
+	/*
+	 * To one who has closed, too: a process there may have written that into its mapped ring,
+	 * of which its kernel knows nothing, and would keep our memory as long as it lives.
+	 */
+	if (closing || !reason)
 		ring->own_state |= XSOCK_TX_FIN | XSOCK_TX_CLOSED;
 	if (reason)
 		ring->own_state |= XSOCK_TX_REVOKED;

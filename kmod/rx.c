@@ -153,19 +153,28 @@ static ssize_t xsock_rx_some(struct sock *sk, struct xsock_ring *ring, struct ms
 	}
 }
 
-/*
- * SIGIO for what is left and for what comes next. Elsewhere each arrival has one, so that
- * who reads one piece for each signal does not look for more.
+/**
+ * xsock_rx_async - SIGIO for what is left and for what comes next, if it is wanted
+ * @sk: a receiver's
+ * @ring: its ring, not locked
+ * @left: also for what has been looked at, and left
+ *
+ * Elsewhere each arrival has a signal, so that who reads one piece for each does not look for more.
  */
-static void xsock_rx_async(struct sock *sk, struct xsock_ring *ring)
+void xsock_rx_async(struct sock *sk, struct xsock_ring *ring, bool left)
 {
 	int ready = XSOCK_SLEEP;
+	u64 seen;
 
+	if (!sock_flag(sk, SOCK_FASYNC))
+		return;
 	mutex_lock(&ring->lock);
+	seen = ring->idx.prod;
 	if (xsock_own_look(ring))
 		ready = xsock_rx_watch(&ring->idx, ring->rx, ring->tx, 1);
+	left |= ring->idx.prod != seen;
 	mutex_unlock(&ring->lock);
-	if (ready == XSOCK_READY)
+	if (ready == XSOCK_READY && left)
 		sk_wake_async(sk, SOCK_WAKE_WAITD, POLL_IN);
 }
 
@@ -204,9 +213,9 @@ int xsock_recvmsg(struct socket *sock, struct msghdr *msg, size_t len, int flags
 		/* Who asks for no bytes waits for some none the less: -ENODATA ends it. */
 	} while (n >= 0 && (want.copied < len || !len));
 	xsock_sleep_end(sk, &sleeper);
-	if (want.copied && !want.peek && sock_flag(sk, SOCK_FASYNC))
-		xsock_rx_async(sk, ring);
-	if (want.copied)
+	if (want.copied) {
+		xsock_rx_async(sk, ring, !want.peek);
 		return want.copied;
+	}
 	return n == -ENODATA ? 0 : n;
 }

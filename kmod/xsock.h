@@ -233,6 +233,7 @@ void xsock_sleep_end(struct sock *sk, struct xsock_sleeper *sleeper);
 /* tx.c, rx.c */
 int xsock_sendmsg(struct socket *sock, struct msghdr *msg, size_t len);
 int xsock_recvmsg(struct socket *sock, struct msghdr *msg, size_t len, int flags);
+void xsock_rx_async(struct sock *sk, struct xsock_ring *ring, bool left);
 
 /* ring.c */
 /* A process moves its own index through its mapping while we look: how often to try again. */

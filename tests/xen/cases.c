@@ -1098,6 +1098,61 @@ static void b_lies(void)
 	}
 }
 
+/*
+ * A process says in its mapped ring that it has closed, and has not: its peer's memory is given back
+ * none the less, when that believes it.
+ */
+static void a_pretends(void)
+{
+	struct xsock_status status;
+	int fd, b_maps, dev, tries = 0;
+	char byte = 0;
+
+	ctl_read(&b_maps, sizeof(b_maps));
+	if (!b_maps)
+		return;
+	dev = open(XSOCK_DEVICE, O_RDWR | O_CLOEXEC);
+	check(dev >= 0);
+	fd = xs_pair(0);
+	same(send(fd, &byte, 1, 0), 1);
+	sync_ends();
+	sync_ends();
+	check(poll_bits(fd, 0, 5000) & POLLHUP);
+	fails(send(fd, &byte, 1, MSG_NOSIGNAL), EPIPE);
+	do {
+		usleep(20000);
+		check(!ioctl(dev, XSOCK_CTL_STATUS, &status));
+	} while ((status.attached || status.lingering) && ++tries < 250);
+	same(status.attached, 0);
+	same(status.lingering, 0);
+	sync_ends();
+	check(!close(fd));
+	close(dev);
+}
+
+static void b_pretends(void)
+{
+	int fd, maps = can_map_rx();
+	struct mapped m;
+	char bytes[2];
+
+	ctl_write(&maps, sizeof(maps));
+	if (!maps)
+		return;
+	fd = xs_pair(0);
+	check(!map_ring(&m, fd, 0));
+	sync_ends();
+	m.rx->state |= XSOCK_RX_CLOSED;
+	check(!ioctl(fd, XSOCK_IOC_WAKE));
+	sync_ends();
+	same(poll_bits(fd, POLLRDHUP, 5000), POLLRDHUP | POLLHUP);
+	same(recv(fd, bytes, sizeof(bytes), MSG_DONTWAIT), 1);
+	same(recv(fd, bytes, sizeof(bytes), MSG_DONTWAIT), 0);
+	sync_ends();
+	unmap_ring(&m);
+	check(!close(fd));
+}
+
 /* ---- quiesce ---- */
 
 static int control(void)
@@ -1442,6 +1497,7 @@ const struct test_case cases[] = {
 	{ .name = "watched", .says = "mapped rings that other threads poll", .a = watched, .b = watched },
 	{ .name = "copy", .says = "the private copy after the transmitter's close", .a = a_copy, .b = b_copy },
 	{ .name = "lies", .says = "indices out of range in mapped pages", .a = a_lies, .b = b_lies },
+	{ .name = "pretends", .says = "a receiver's process that says it has closed", .a = a_pretends, .b = b_pretends },
 	{ .name = "quiesce", .says = "quiesce and release at either end", .a = a_quiesce, .b = b_quiesce },
 	{ .name = "killed", .says = "SIGKILL of either end", .a = a_killed, .b = b_killed },
 	{ .name = "+busy", .says = "busy sockets while something happens to a domain", .a = busy, .b = busy },

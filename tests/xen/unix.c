@@ -634,6 +634,18 @@ static const struct step asyncio[] = {
 	rx(SIGNALLED),
 	rx(DRAIN),
 	rx(SIGNALLED),
+	/* ... or at what it is. */
+	tx(SEND, 10),
+	rx(SIGNALLED),
+	rx(RECV, 10, MSG_PEEK),
+	rx(SIGNALLED),
+	tx(SEND, 10),
+	rx(SIGNALLED),
+	rx(RECV, 30, MSG_PEEK),
+	tx(SEND, 10),
+	rx(SIGNALLED),
+	rx(DRAIN),
+	rx(SIGNALLED),
 	/* None for a call that waits for just that. */
 	rx(RECV, 20, MSG_WAITALL, ASYNC),
 	rx(WAITING),
