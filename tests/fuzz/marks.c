@@ -216,7 +216,7 @@ static void attacks(void)
 /* Has it got anywhere? */
 static void __attribute__((destructor)) look_back(void)
 {
-    must(1000 > inputs || (inputs < whole && inputs / 10 < ended && inputs / 2 < hostile));
+    must(1000 > inputs || (inputs < whole && inputs / 10 < ended && inputs / 4 < hostile));
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)

@@ -7,7 +7,7 @@
  *	peer deny ADDRESS PORT 0		listens, and does not when it says "ready"; waits for the
  *						end of its standard input
  *	peer call ADDRESS PORT BYTES [now]	calls it; now: without waiting. Checks the echo.
- *						PEER_BOUND, PEER_EPOLL, PEER_CLEARENV: see below
+ *						PEER_BOUND, PEER_EPOLL and others: see below
  *	peer other ADDRESS PORT 0		calls it with a socket of the other family: an error
  *	peer closed ADDRESS PORT 0		calls it; meanwhile another thread puts a file in the socket's
  *						place, which has to stay there
@@ -168,6 +168,22 @@ static void bind_early(int fd)
 		      !bind(fd, (struct sockaddr *)&own, sizeof(own)), "bind");
 }
 
+/* PEER_MARK, PEER_DEVICE: what rules for its packets ask for. PEER_FAST: connected with the first byte. */
+static void set_early(int fd)
+{
+	const char *mark = getenv("PEER_MARK"), *device = getenv("PEER_DEVICE");
+	int number = mark ? atoi(mark) : 0, on = 1;
+
+	if (mark)
+		check(!setsockopt(fd, SOL_SOCKET, SO_MARK, &number, sizeof(number)), "SO_MARK");
+	if (device)
+		check(!setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, device, (socklen_t)strlen(device)),
+		      "SO_BINDTODEVICE");
+	if (getenv("PEER_FAST"))
+		check(!setsockopt(fd, IPPROTO_TCP, TCP_FASTOPEN_CONNECT, &on, sizeof(on)),
+		      "TCP_FASTOPEN_CONNECT");
+}
+
 /* PEER_EPOLL: an epoll descriptor that knows the socket before it is connected, or -1. */
 static int watch_early(int fd)
 {
@@ -190,6 +206,7 @@ static int call(struct addrinfo *to, long bytes, int now)
 	ssize_t n;
 
 	bind_early(fd);
+	set_early(fd);
 	check(!fcntl(fd, F_SETOWN, getpid()) && !fcntl(fd, F_SETSIG, SIGUSR2), "F_SETOWN");
 	check(!connect(fd, to->ai_addr, to->ai_addrlen) || errno == EINPROGRESS, "connect");
 	check(fcntl(fd, F_GETOWN) == getpid() && fcntl(fd, F_GETSIG) == SIGUSR2, "F_GETOWN");

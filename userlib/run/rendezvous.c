@@ -20,11 +20,15 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/sockios.h>
+#include <net/if.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -142,6 +146,7 @@ static void *serve(void *argument)
 	struct pending pending = { .side = (int)(intptr_t)argument };
 	struct side_message message;
 	struct sockaddr_in6 client;
+	bool told;
 	int err;
 
 	if (side_receive(pending.side, &message, ANSWER_MS) != ASK ||
@@ -166,13 +171,13 @@ static void *serve(void *argument)
 		pending.next = pendings;
 		pendings = &pending;
 		pthread_mutex_unlock(&lock);
-		if (side_send(pending.side, YES, 0, NULL))
+		/* CANCEL, or the end. Or nothing: his guest stands still, and needs an answer later. */
+		told = side_send(pending.side, YES, 0, NULL);
+		if (told)
 			side_receive(pending.side, &message, GIVE_UP_MS);
-		else
-			message.kind = 0;
 		pthread_mutex_lock(&lock);
 		pending_remove(&pending);
-		if (!pending.taken && message.kind == CANCEL)
+		if (!pending.taken && told)
 			side_send(pending.side, PLAIN, 0, NULL);
 		pthread_mutex_unlock(&lock);
 	}
@@ -335,6 +340,46 @@ static bool loopback(const struct in6_addr *address)
 		 (address->s6_addr[12] == 127 || !address->s6_addr[12]));
 }
 
+/* For which way packets go the rules ask the same of both. */
+static bool same_way(int fd, int side)
+{
+	socklen_t len = IFNAMSIZ, size = sizeof(uint32_t);
+	char device[IFNAMSIZ];
+	uint32_t mark = 0;
+
+	if (getsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, device, &len) ||
+	    (len && setsockopt(side, SOL_SOCKET, SO_BINDTODEVICE, device, len)))
+		return false;
+	return !getsockopt(fd, SOL_SOCKET, SO_MARK, &mark, &size) &&
+		(!mark || !setsockopt(side, SOL_SOCKET, SO_MARK, &mark, sizeof(mark)));
+}
+
+/*
+ * A connection from the port that has been announced is taken for ours until the peer's kernel knows
+ * that we have gone. He may stand still: then nothing comes from that port for a while.
+ */
+static void take_back(int side)
+{
+	int bytes, tries = ANSWER_MS / 10;
+
+	shutdown(side, SHUT_WR);
+	/* The end counts as a byte. */
+	while (!ioctl(side, SIOCOUTQ, &bytes) && bytes && tries-- && !run_wait(run_over, POLLIN, 10))
+		;
+}
+
+/* Connected is who is connected, not who will be with his first byte. Returns what was set. */
+static int set_fast_open(int fd, int on)
+{
+	socklen_t len = sizeof(int);
+	int was = 0;
+
+	if (getsockopt(fd, IPPROTO_TCP, TCP_FASTOPEN_CONNECT, &was, &len) || was == on)
+		return was;
+	setsockopt(fd, IPPROTO_TCP, TCP_FASTOPEN_CONNECT, &on, sizeof(on));
+	return was;
+}
+
 /* As if nobody had called: the program's own connect() is to find out what there is. */
 static void forget_call(int fd)
 {
@@ -351,7 +396,7 @@ static int agree(int fd, const struct sockaddr_in6 *peer)
 	struct sockaddr_storage address;
 	struct side_message message;
 	struct work *work = NULL;
-	int family = run_family_of(fd), off = 0, err, moved;
+	int family = run_family_of(fd), off = 0, fast_open, err, moved;
 	socklen_t len;
 
 	/* Without the module there is nothing to be asked. */
@@ -361,6 +406,8 @@ static int agree(int fd, const struct sockaddr_in6 *peer)
 	pump.side = socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (pump.side < 0)
 		return -1;
+	if (!same_way(fd, pump.side))
+		goto failed;
 	if (!IN6_IS_ADDR_UNSPECIFIED(&bound.sin6_addr) && !same_address(&bound.sin6_addr,
 			"\0\0\0\0\0\0\0\0\0\0\377\377\0\0\0")) {
 		own = bound;
@@ -393,11 +440,16 @@ static int agree(int fd, const struct sockaddr_in6 *peer)
 	}
 	pump.tcp = fcntl(fd, F_DUPFD_CLOEXEC, 0);
 	work = run_pump_prepare(&pump.xs);
-	if (pump.tcp < 0 || !work || !side_send(pump.side, MAIN, bound.sin6_port, NULL) ||
-	    side_receive(pump.side, &message, ANSWER_MS) != YES)
+	if (pump.tcp < 0 || !work || !side_send(pump.side, MAIN, bound.sin6_port, NULL))
 		goto failed;
+	if (side_receive(pump.side, &message, ANSWER_MS) != YES) {
+		take_back(pump.side);
+		goto failed;
+	}
+	fast_open = set_fast_open(fd, 0);
 	if (!call(fd, peer, family, ANSWER_MS) || !run_names(fd, &pump.name.own, NULL)) {
 		forget_call(fd);
+		set_fast_open(fd, fast_open);
 		goto failed;
 	}
 	moved = run_pump_begin(work, &pump, family);
