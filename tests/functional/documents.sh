@@ -91,7 +91,9 @@ if command -v gdb > /dev/null && [ "$(id -u)" = 0 ]; then
 	bash -c "${command//PID/$pid}" <<< 'thread apply all backtrace' > build/gdb 2>&1
 	cat build/gdb
 	check "gdb knows the program's functions, and Open MPI's" grep -q ' opal_progress\| main ' build/gdb
-	kill "$(pgrep -x mpirun | head -n 1)"
+	# mpirun, by whatever name.
+	kill "$(ps -o ppid= -p "$pid" | tr -d ' ')"
+	wait
 else
 	echo "no gdb on this machine, or not as root: it is not tried"
 fi
