@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
  * What is not to be had: each allocation of a call fails in turn, by the kernel's fault
- * injection (fail-nth), and each hypercall, if it has been told to (fail_function;
- * XSOCK_HYPERCALLS=1). A call either does without, or fails with an errno that says so, and
- * its second try succeeds.
+ * injection (fail-nth), or each hypercall, if it has been told to (fail_function;
+ * XSOCK_HYPERCALLS=1), of which not every call has any. A call either does without, or fails
+ * with an errno that says so, and its second try succeeds.
  */
 #include <sys/mman.h>
 
@@ -62,7 +62,7 @@ static int expected(int err)
 		if (check(result_ >= 0))				\
 			undo;						\
 	}								\
-	check(!hit_ && bad_);						\
+	check(!hit_ && (bad_ || getenv("XSOCK_HYPERCALLS")));		\
 	printf("# %c faults: %s: %d failures, %d of them matter\n",	\
 	       side, what, n_ - 2, bad_);				\
 } while (0)
