@@ -246,11 +246,10 @@ static __poll_t xsock_poll(struct file *file, struct socket *sock, poll_table *w
 		mask |= EPOLLHUP | EPOLLOUT | EPOLLWRNORM | EPOLLWRBAND;
 	}
 
-	shutdown = READ_ONCE(sk->sk_shutdown);
-	if (READ_ONCE(sk->sk_err))
-		mask |= EPOLLERR;
+	/* All of an end at once: an error is set before what it ends. */
+	shutdown = smp_load_acquire(&sk->sk_shutdown);
 	if (shutdown == SHUTDOWN_MASK)
-		mask |= EPOLLHUP;
+		mask |= READ_ONCE(sk->sk_err) ? EPOLLHUP | EPOLLERR : EPOLLHUP;
 	if (shutdown & RCV_SHUTDOWN)
 		mask |= EPOLLRDHUP | EPOLLIN | EPOLLRDNORM;
 	if (!transmitter && ready == XSOCK_READY)
@@ -282,12 +281,12 @@ static int xsock_shutdown(struct socket *sock, int how)
 	lock_sock(sk);
 	ring = xsock_sk(sk)->ring;
 	if (!ring) {
-		WRITE_ONCE(sk->sk_shutdown, sk->sk_shutdown | mode);
+		xsock_end(sk, mode);
 		goto out;
 	}
 	mutex_lock(&ring->lock);
 	spin_lock_irq(&ring->ev_lock);
-	WRITE_ONCE(sk->sk_shutdown, sk->sk_shutdown | mode);
+	xsock_end(sk, mode);
 	spin_unlock_irq(&ring->ev_lock);
 	xsock_tell_shutdown(ring, mode);
 	mutex_unlock(&ring->lock);

@@ -24,7 +24,8 @@
  * transmitter: SEND after own shutdown or the peer's SHUT, both after the peer's
  * CLOSED or a revocation; receiver: RCV after the peer's FIN or own shutdown,
  * both after the peer's CLOSED or a revocation. sk_err holds the reason of a
- * revocation until it is read; ring->err holds it for good.
+ * revocation until it is read, and is set first: who reads sk_shutdown before it
+ * finds no error whose end has not come; ring->err holds it for good.
  *
  * Locks, outermost first
  * ----------------------

@@ -235,7 +235,7 @@ void xsock_detach(struct xsock_ring *ring, u32 reason)
 	ring->err = -xsock_reason_errno(reason);
 	if (ring->sk && ring->err) {
 		WRITE_ONCE(ring->sk->sk_err, ring->err);
-		WRITE_ONCE(ring->sk->sk_shutdown, SHUTDOWN_MASK);
+		xsock_end(ring->sk, SHUTDOWN_MASK);
 	}
 	/* Once for each change: what an event has told of needs no second edge. */
 	if (ring->sk && (ring->err || ring->untold))

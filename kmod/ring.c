@@ -341,7 +341,7 @@ void xsock_peer_look(struct xsock_ring *ring)
 			shut |= SHUTDOWN_MASK;
 	}
 	if (sk && shut)
-		WRITE_ONCE(sk->sk_shutdown, sk->sk_shutdown | shut);
+		xsock_end(sk, shut);
 	if (fresh & (tx ? XSOCK_RX_REVOKED : XSOCK_TX_REVOKED))
 		ring->peer_reason =
 			tx ? xsock_load(&((struct xsock_rx_page *)ring->peer_page)->reason) :

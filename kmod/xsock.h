@@ -289,6 +289,13 @@ void xsock_event_send(struct xsock_ring *ring);
 void xsock_event_unbind(struct xsock_ring *ring);
 bool xsock_event_alive(struct xsock_ring *ring);
 bool xsock_domain_alive(u16 domid);
+/* Ends directions of the stream, for good; with ev_lock of the socket's ring, if it has one. */
+static inline void xsock_end(struct sock *sk, int directions)
+{
+	/* Release: who finds them ended also finds the error that was set before, if any. */
+	smp_store_release(&sk->sk_shutdown, sk->sk_shutdown | directions);
+}
+
 void xsock_wake_all(struct sock *sk);
 void xsock_wake_sleepers(struct sock *sk);
 
