@@ -220,6 +220,8 @@ begin()
 {
 	typed "$1" "$2" "...=$3 --until /tmp/stop"
 	JOB=$work/job
+	# Not what the last job has said: the process beside may come to its file late.
+	: > "$JOB"
 	lab ssh mpi@g1 rm -f /tmp/stop
 	lab ssh mpi@g1 "timeout 2000 $line" > "$JOB" 2>&1 &
 	mpirun=$!

@@ -74,6 +74,8 @@ shares()
 		check "$text: before it $guest shares nothing" shares_nothing "$guest"
 	done
 	"$TESTS_DIR/holdings" h1 > "$work/before"
+	# Not what the last job has said: the process beside may come to its file late.
+	: > "$work/job"
 	run_job g1,g2 "$ranks" "$@" memory --until /tmp/stop > "$work/job" &
 	mpirun=$!
 	eventually 120 "$text: two ranks have rings" grep -a -q '^MEMORY ready' "$work/job"
