@@ -21,7 +21,7 @@ begin()
 	timeout -k 5 100 mpirun "${where[@]}" -np "$ranks" --mca btl "${BTL:-xs,self}" ${OPTIONS:-} \
 		"${PROGRAM:-$programs/suite}" --until /tmp/stop "$@" > "$job" 2>&1 &
 	mpirun=$!
-	eventually 20 "$SUITE: the job runs" passed 1
+	eventually 60 "$SUITE: the job runs" passed 1
 }
 
 passed()

@@ -63,7 +63,7 @@ int main(int argc, char **argv)
 				printf("SUITE BAD round %d: %d from %d\n", round, in[i], i);
 				MPI_Abort(MPI_COMM_WORLD, 1);
 			}
-		if (!rank && round % 1000 == 0) {
+		if (!rank && round % 1000 == 1) {
 			puts("SUITE ok listen");
 			fflush(stdout);
 		}

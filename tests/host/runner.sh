@@ -12,14 +12,14 @@ mkdir -p "$root/tests/host"
 
 make_test()
 {
-	printf '#!/bin/bash\n# Proves: nothing\n# Lab: none\n# Limit: 1\n%s\n' "$2" > "$root/tests/host/$1.sh"
+	printf '#!/bin/bash\n# Proves: nothing\n# Lab: none\n# Limit: %s\n%s\n' "${3:-20}" "$2" > "$root/tests/host/$1.sh"
 }
 # shellcheck disable=SC2016 # expanded by the test
 make_test good 'echo "assert ok: it holds${PART:+, in part $PART}"'
 make_test bad 'echo "assert FAILED: it does not"; exit 1'
 make_test crash 'echo "assert ok: so far"; kill -SEGV $$'
 make_test empty 'echo "no assertion"'
-make_test slow 'echo "assert ok: so far"; sleep 20'
+make_test slow 'echo "assert ok: so far"; sleep 20' 1
 make_test absent 'echo "skipped: no such thing here"; exit 77'
 
 status=0

@@ -1,7 +1,7 @@
 #!/bin/bash
 # Proves: programs under xs-run have their connections moved, or left alone, without a byte more or less, on one machine.
 # Lab: none
-# Limit: 200
+# Limit: 600
 # SPDX-License-Identifier: BSD-3-Clause
 
 . "$(dirname "$0")/../lib.sh"
